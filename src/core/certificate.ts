@@ -1,0 +1,123 @@
+import { createHash, X509Certificate } from 'node:crypto'
+import type { Secret } from './secret.ts'
+
+export const keyTypes = ['ecdsa-p256', 'ecdsa-p384', 'rsa-2048', 'rsa-3072', 'rsa-4096'] as const
+export type KeyType = (typeof keyTypes)[number]
+
+/** A URL that is fetched through every node after a reload. */
+export interface Probe {
+  readonly url: string
+  readonly status: number
+  /** Prefix of the Content-Type header, as `image/`. */
+  readonly contentType?: string | undefined
+}
+
+/** The configured thing: what should be. */
+export interface Certificate {
+  readonly name: string
+  /** DNS names in lower-case ASCII, wildcards as `*.example.com`; at least one. */
+  readonly names: readonly string[]
+  /** Key into the configuration's `dns`. */
+  readonly dns: string
+  /** Node names; groups are already resolved. */
+  readonly nodes: readonly string[]
+  readonly key: KeyType
+  /** The names asked for in handshakes; a wildcard is asked for with a label of ours. */
+  readonly verifyNames: readonly string[]
+  readonly probes: readonly Probe[]
+}
+
+/** One issued instance. `number` is the N of `archive/NAME/privkeyN.pem`. */
+export interface Version {
+  readonly certificate: string
+  readonly number: number
+  /** PKCS#8 PEM. */
+  readonly key: Secret
+  /** One PEM block. */
+  readonly leaf: string
+  /** PEM blocks from the leaf's issuer upwards; never empty in practice, the root is not included. */
+  readonly chain: string
+}
+
+/** Facts read from one X.509 certificate. Instants are ISO 8601 in UTC, so that they survive JSON. */
+export interface Leaf {
+  /** SHA-256 of the DER bytes, lower-case hex. */
+  readonly fingerprint: string
+  /** Serial number, upper-case hex as node:crypto prints it. */
+  readonly serial: string
+  /** DNS names of the subjectAltName extension, lower case, sorted. */
+  readonly names: readonly string[]
+  readonly issuer: string
+  readonly notBefore: string
+  readonly notAfter: string
+  readonly keyType: KeyType | 'other'
+  /** SHA-256 of the subjectPublicKeyInfo's DER bytes, lower-case hex. */
+  readonly spki: string
+}
+
+export const fileKinds = ['privkey', 'cert', 'chain', 'fullchain'] as const
+/** The four files of a version, in certbot's names. */
+export type FileKind = (typeof fileKinds)[number]
+
+/** The bytes of the four files. Every PEM ends in exactly one newline; fullchain is leaf + chain. */
+export function filesOf(version: Version): Record<FileKind, string> {
+  const leaf = normalizePem(version.leaf)
+  const chain = normalizePem(version.chain)
+  return { privkey: normalizePem(version.key.reveal()), cert: leaf, chain, fullchain: leaf + chain }
+}
+
+/** Reads one PEM or DER certificate. Throws node:crypto's error when it is none. */
+export function readLeaf(certificate: string | Uint8Array): Leaf {
+  const x509 = new X509Certificate(certificate)
+  return {
+    fingerprint: sha256(x509.raw),
+    serial: x509.serialNumber,
+    names: dnsNames(x509.subjectAltName),
+    issuer: commonName(x509.issuer),
+    notBefore: x509.validFromDate.toISOString(),
+    notAfter: x509.validToDate.toISOString(),
+    keyType: keyTypeOf(x509),
+    spki: sha256(x509.publicKey.export({ type: 'spki', format: 'der' })),
+  }
+}
+
+/** PEM certificate blocks in the order they stand; text around them is dropped. */
+export function splitPem(text: string): string[] {
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? []
+  return blocks.map(normalizePem)
+}
+
+export function sha256(bytes: string | Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+function normalizePem(pem: string): string {
+  const text = pem.replaceAll('\r\n', '\n').trim()
+  return text === '' ? '' : `${text}\n`
+}
+
+function dnsNames(subjectAltName: string | undefined): string[] {
+  // node:crypto quotes entries that hold a comma; a DNS name never does.
+  const entries = (subjectAltName ?? '').split(', ')
+  const names = entries
+    .filter((entry) => entry.startsWith('DNS:'))
+    .map((entry) => entry.slice(4).toLowerCase())
+  return [...new Set(names)].sort()
+}
+
+function commonName(distinguishedName: string): string {
+  const line = distinguishedName.split('\n').find((part) => part.startsWith('CN='))
+  return line?.slice(3) ?? distinguishedName.replaceAll('\n', ', ')
+}
+
+function keyTypeOf(x509: X509Certificate): KeyType | 'other' {
+  const { asymmetricKeyType, asymmetricKeyDetails: details } = x509.publicKey
+  if (asymmetricKeyType === 'ec' && details?.namedCurve === 'prime256v1') return 'ecdsa-p256'
+  if (asymmetricKeyType === 'ec' && details?.namedCurve === 'secp384r1') return 'ecdsa-p384'
+  const rsa = `rsa-${details?.modulusLength}`
+  return asymmetricKeyType === 'rsa' && isKeyType(rsa) ? rsa : 'other'
+}
+
+function isKeyType(text: string): text is KeyType {
+  return (keyTypes as readonly string[]).includes(text)
+}

@@ -1,0 +1,112 @@
+import type { FileKind, Leaf } from './certificate.ts'
+
+/** Where TLS is spoken by a node. `via: 'ssh'` goes through the node's SSH connection, seen from the node. */
+export interface Endpoint {
+  /** An IP address or a host name; never empty. */
+  readonly address: string
+  readonly port: number
+  readonly via: 'direct' | 'ssh'
+}
+
+/** How a node is logged in to. */
+export interface SshTarget {
+  readonly address: string
+  readonly port: number
+  readonly user: string
+  /** Path of a private key file, or `agent` for the agent at SSH_AUTH_SOCK. */
+  readonly identity: string
+  /** Path of the known_hosts file. */
+  readonly knownHosts: string
+}
+
+/** A machine we deploy to, with every default filled in. */
+export interface Node {
+  readonly name: string
+  readonly groups: readonly string[]
+  readonly ssh: SshTarget
+  /** Run the node program as root through `sudo -n`. */
+  readonly sudo: boolean
+  /** Hops before the node, the first one first. Each has its own host key and login. */
+  readonly jump: readonly (SshTarget & { readonly name: string })[]
+  /** certbot's root, usually /etc/letsencrypt; holds `live` and `archive`. */
+  readonly root: string
+  /** Argument lists, never shell text. */
+  readonly nginx: { readonly test: readonly string[]; readonly reload: readonly string[] }
+  readonly endpoints: readonly Endpoint[]
+}
+
+export type LiveEntry =
+  | { readonly is: 'missing' }
+  /** `target` as readlink says it; `number` when it is `…/archive/NAME/KINDN.pem`; `sha256` of what it leads to. */
+  | { readonly is: 'link'; readonly target: string; readonly number?: number; readonly sha256?: string }
+  | { readonly is: 'file'; readonly sha256: string }
+  | { readonly is: 'other' }
+
+export interface ArchiveFile {
+  readonly kind: FileKind
+  readonly number: number
+  readonly sha256: string
+  /** Octal, as `600`. */
+  readonly mode: string
+  /** `user:group`. */
+  readonly owner: string
+}
+
+/** What one node holds on disk for one certificate. */
+export interface Lineage {
+  readonly certificate: string
+  readonly live: Readonly<Record<FileKind, LiveEntry>>
+  /** Whether `live/NAME` is a directory, and not a link to one. */
+  readonly liveDirectory: 'missing' | 'directory' | 'link' | 'other'
+  readonly archive: readonly ArchiveFile[]
+  /** Names in archive/NAME and live/NAME that follow no known pattern. */
+  readonly odd: readonly string[]
+  /** The PEM that live/NAME/cert.pem (or the first block of fullchain.pem) leads to; absent when nothing does. */
+  readonly leaf?: string
+  /** Whether live's key and live's fullchain belong together; `unknown` without openssl on the node. */
+  readonly pair: 'matches' | 'differs' | 'unknown'
+  /** A certbot renewal file for this name exists. */
+  readonly renewalFile: boolean
+}
+
+/** What `inspect` saw inside a node. */
+export interface Inspection {
+  /** The node's clock, ISO 8601 UTC. */
+  readonly clock: string
+  readonly system: string
+  readonly nginx: {
+    readonly installed: boolean
+    readonly running: boolean
+    /** The configured test, run as things are. */
+    readonly test: { readonly ok: boolean; readonly output: string }
+    /** Each `ssl_certificate` nginx is configured with and the server names beside it; empty when unknown. */
+    readonly reads: readonly { readonly file: string; readonly serverNames: readonly string[] }[]
+  }
+  /** certbot's timer or cron entry is active. */
+  readonly certbot: { readonly timer: boolean; readonly cron: boolean }
+  readonly disk: { readonly freeBytes: number; readonly freeInodes: number; readonly writable: boolean }
+  /** How live can be switched: the directory exchange by this interpreter, or one link after the other. */
+  readonly exchange: 'perl' | 'python3' | 'none'
+  readonly lineages: Readonly<Record<string, Lineage>>
+}
+
+/** What one handshake showed, for one endpoint and one name. */
+export interface Served {
+  readonly endpoint: Endpoint
+  /** The SNI. */
+  readonly name: string
+  /** Absent when no certificate came. */
+  readonly leaf?: Leaf
+  /** SHA-256 fingerprints of the certificates sent after the leaf, in the order sent. */
+  readonly chain?: readonly string[]
+  /** Why no certificate came, one line. */
+  readonly error?: string
+}
+
+export interface ProbeResult {
+  readonly url: string
+  readonly endpoint: Endpoint
+  readonly ok: boolean
+  /** `200 image/png, 4.1 kB` or the reason. */
+  readonly said: string
+}

@@ -1,0 +1,81 @@
+import type { Version } from '../core/certificate.ts'
+
+/**
+ * Everything that must last, and the only way to write it. Small enough for a folder of files and for a
+ * database table alike. Every write is durable (fsynced) when its promise resolves.
+ *
+ * Keys are `segment/segment…`, each segment matching `[A-Za-z0-9*_@][A-Za-z0-9*._@-]*`, without `..`.
+ */
+export interface Store extends AsyncDisposable {
+  /** For messages: where this store is, as `/var/lib/certs`. */
+  readonly place: string
+
+  /** The document, or undefined when there is none. Throws StateError when it can't be read or is torn. */
+  get<T>(key: string): Promise<Document<T> | undefined>
+  /**
+   * Writes when the document is still at `revision` (undefined: does not exist yet).
+   * Returns the new revision. Throws StateError naming the key when somebody wrote in between.
+   */
+  put(key: string, value: unknown, revision: string | undefined): Promise<string>
+  /** Removes the document; absent is success. */
+  remove(key: string): Promise<void>
+  /** Keys that start with `prefix/`, sorted. */
+  list(prefix: string): Promise<string[]>
+
+  /**
+   * Adds an issued version; never changes one. Adding the same bytes under the same number again is success
+   * (a run killed half-way), other bytes under an existing number are a StateError.
+   */
+  addVersion(version: Version): Promise<void>
+  getVersion(certificate: string, number: number): Promise<Version | undefined>
+  /** Numbers of the complete versions, ascending. */
+  listVersions(certificate: string): Promise<number[]>
+  /** The highest number in use, half-written ones included; 0 when none. */
+  highestNumber(certificate: string): Promise<number>
+
+  /** Appends one line to the journal; no outside effect happens before its line is durable. */
+  append(entry: Entry): Promise<void>
+  /** Oldest first. A line that was torn by a power cut at the very end is left out. */
+  journal(): AsyncIterable<JournalLine>
+
+  /**
+   * Takes a lock that is freed when this process ends, however it ends. Throws LockedError at once when it
+   * is held, naming the holder (pid, host), its command and since when.
+   */
+  lock(name: string, holder: Holder): Promise<AsyncDisposable>
+}
+
+export interface Document<T> {
+  readonly value: T
+  readonly revision: string
+}
+
+export interface Holder {
+  /** The command line as a person typed it, without secrets: `certs rollout media.hachyderm.io`. */
+  readonly command: string
+  /** ISO 8601. */
+  readonly since: string
+}
+
+/** One thing that changed or was tried. `because` is why; `node` is absent for what happens at the CA or in DNS. */
+export interface Entry {
+  /** ISO 8601. */
+  readonly at: string
+  /** The same for all entries of one run. */
+  readonly run: string
+  readonly certificate: string
+  readonly node?: string | undefined
+  readonly action: string
+  /** `intent` before an act with an outside effect, then `done` or `failed`. */
+  readonly phase: 'intent' | 'done' | 'failed'
+  readonly because?: string | undefined
+  /** Plain facts of the action: from, to, order, zone, value, error. Never a secret. */
+  readonly facts?: Readonly<Record<string, string | number>> | undefined
+}
+
+/** An entry as it stands in the journal: numbered, and chained by the hash of the line before. */
+export interface JournalLine extends Entry {
+  readonly serial: number
+  /** SHA-256 of the line before as it stands in the file; of the empty string for the first. */
+  readonly previous: string
+}
