@@ -1,0 +1,13 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openFiles } from '../../src/state/files.ts'
+import { storeContract } from '../contracts/store.ts'
+
+storeContract('a folder of files', async () => {
+  const parent = await mkdtemp(join(tmpdir(), 'certs-state-'))
+  return {
+    open: () => openFiles(join(parent, 'state')),
+    [Symbol.asyncDispose]: () => rm(parent, { recursive: true }),
+  }
+})
