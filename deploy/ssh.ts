@@ -1,0 +1,86 @@
+import type { Duplex } from 'node:stream'
+import type { Node } from '../src/core/node.ts'
+import type { Connect, RunOptions, Said, Shell } from './shell.ts'
+import { causeOf } from './cause.ts'
+import { hopError, hopsTo, placeOf } from './ssh/hop.ts'
+import { forward, type Login, login, type LoginOptions, type Timeouts } from './ssh/login.ts'
+import { type Session, startSession } from './ssh/session.ts'
+
+export interface SshOptions {
+  /** SSH_AUTH_SOCK: where the agent listens, for nodes whose identity is `agent`. */
+  readonly agentSocket?: string | undefined
+  readonly timeouts?: Partial<Timeouts & { readonly silence: number }> | undefined
+  readonly random?: (() => number) | undefined
+}
+
+/** Milliseconds. A frozen node is noticed after four keepalives, or by its silence. */
+const defaults = { connect: 10_000, login: 15_000, keepalive: 3_000, silence: 15_000 }
+
+/**
+ * Shells over SSH: one login for each hop, each with its own host key, and then one channel at a time. ssh2
+ * itself is only loaded by the first connection.
+ */
+export function createConnect(options: SshOptions = {}): Connect {
+  const timeouts = { ...defaults, ...options.timeouts }
+  const random = options.random ?? Math.random
+  return async (node, signal) => {
+    const logins = await loginsTo(node, { agentSocket: options.agentSocket, timeouts, random, signal })
+    return shellOver(node, logins, timeouts)
+  }
+}
+
+async function loginsTo(node: Node, options: LoginOptions): Promise<readonly Login[]> {
+  const logins: Login[] = []
+  try {
+    for (const hop of hopsTo(node)) logins.push(await login(hop, logins.at(-1), options))
+    return logins
+  } catch (error) {
+    closeAll(logins)
+    throw error
+  }
+}
+
+function shellOver(node: Node, logins: readonly Login[], timeouts: typeof defaults): Shell {
+  const last = logins.at(-1)!
+  const { sudo } = node
+  let prepared: Session | undefined
+
+  return {
+    node: node.name,
+
+    run(input: string, options: RunOptions = {}): Promise<Said> {
+      const ready = prepared?.alive() && input.startsWith(prepared.prefix) ? prepared : undefined
+      if (ready) prepared = undefined
+      const session = ready ?? startSession(last, { sudo, prefix: '' })
+      const rest = input.slice(session.prefix.length)
+      return session.finish(rest, { ...options, silenceMs: options.silenceMs ?? timeouts.silence })
+    },
+
+    prepare(prefix: string): void {
+      prepared?.close()
+      prepared = startSession(last, { sudo, prefix })
+    },
+
+    async forward(address: string, port: number): Promise<Duplex> {
+      try {
+        return await forward(last, { address, port, timeoutMs: timeouts.connect })
+      } catch (cause) {
+        throw hopError(last.hop, 'connect', {
+          message: `connect from ${placeOf(last.hop)} to ${address}:${port} failed: ${causeOf(cause)}`,
+          hint: 'its sshd must allow it: AllowTcpForwarding local, and no PermitOpen or restrict in the way',
+          cause,
+        })
+      }
+    },
+
+    async [Symbol.asyncDispose](): Promise<void> {
+      prepared?.close()
+      closeAll(logins)
+    },
+  }
+}
+
+/** The last hop first, while those before it still carry its goodbye. */
+function closeAll(logins: readonly Login[]): void {
+  for (const one of logins.toReversed()) one.close()
+}

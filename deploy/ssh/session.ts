@@ -1,0 +1,102 @@
+import { randomBytes } from 'node:crypto'
+import { addAbortListener } from 'node:events'
+import type { ClientChannel } from 'ssh2'
+import type { RunOptions, Said } from '../shell.ts'
+import type { Login } from './login.ts'
+import { type Outcome, saidOrThrow, whyNotOpened } from './outcome.ts'
+import { createTranscript, type Transcript } from './transcript.ts'
+
+/** One `/bin/sh -s` on the node, waiting for the rest of its input. */
+export interface Session {
+  readonly prefix: string
+  /** False once it is known that nothing can be sent any more. */
+  readonly alive: () => boolean
+  /** Sends the rest, closes standard input and gathers the answer. Once only. */
+  finish(rest: string, options: RunOptions & { readonly silenceMs: number }): Promise<Said>
+  close(): void
+}
+
+export interface SessionStart {
+  readonly sudo: boolean
+  readonly prefix: string
+}
+
+/**
+ * Starts the shell and sends the beginning of its input. The very first line makes it say a random marker:
+ * the proof that a shell is there, whatever a login shell, sudo or a forced command say in whatever language.
+ */
+export function startSession(login: Login, { sudo, prefix }: SessionStart): Session {
+  const marker = randomBytes(16).toString('hex')
+  const transcript = createTranscript(marker)
+  const stopped = Promise.withResolvers<Outcome>()
+  let alive = true
+  const opened = openChannel(login, sudo ? 'sudo -n /bin/sh -s' : '/bin/sh -s').then((channel) => {
+    channel.write(`printf '\\n%s\\n' ${marker}\n${prefix}`)
+    const ended = listen(channel, transcript, (tooMuch) => {
+      stopped.resolve({ kind: 'flooded' })
+      // sshd stops within one window (2 MB) of being asked to; who does not is no sshd.
+      if (tooMuch > 4 * 1024 * 1024) login.client.destroy()
+    })
+    void ended.then(() => (alive = false))
+    return { channel, ended }
+  })
+  // A session prepared ahead may fail before anybody waits for it.
+  opened.catch(() => (alive = false))
+
+  return {
+    prefix,
+    alive: () => alive,
+    async finish(rest, { silenceMs, signal, onLine }) {
+      const { channel, ended } = await opened.catch((error: unknown) => {
+        throw whyNotOpened(login, error)
+      })
+      channel.end(rest)
+      const silence = setTimeout(() => stopped.resolve({ kind: 'silent', ms: silenceMs }), silenceMs)
+      transcript.listen({ onPiece: () => silence.refresh(), onLine })
+      using _ = signal && addAbortListener(signal, () => stopped.resolve({ kind: 'interrupted' }))
+      try {
+        const outcome = await Promise.race([stopped.promise, ended])
+        return saidOrThrow(outcome, { login, sudo, transcript })
+      } finally {
+        clearTimeout(silence)
+        channel.close()
+      }
+    },
+    close: () => void opened.then(({ channel }) => channel.close()).catch(() => undefined),
+  }
+}
+
+/** The reasons why not are ssh2's. */
+function openChannel({ client }: Login, command: string): Promise<ClientChannel> {
+  return new Promise((resolve, reject) => {
+    // Throws when the connection is gone already.
+    client.exec(command, (error, channel) => (error ? reject(error) : resolve(channel)))
+  })
+}
+
+/** What is still under way when a shell ends comes well within this; a daemon may hold the output open for ever. */
+const afterExitMs = 1_000
+
+function listen(
+  channel: ClientChannel,
+  transcript: Transcript,
+  onFlood: (bytes: number) => void,
+): Promise<Outcome> {
+  const { promise, resolve } = Promise.withResolvers<Outcome>()
+  let outcome: Outcome = { kind: 'lost' }
+  let [open, tooMuch] = [2, 0]
+  const closed = () => {
+    if (--open === 0) resolve(outcome)
+  }
+  channel
+    .on('data', (piece: Buffer) => void (transcript.out(piece) || onFlood((tooMuch += piece.length))))
+    .on('exit', (code: number | null, signal?: string) => {
+      outcome = code === null ? { kind: 'killed', signal: String(signal) } : { kind: 'exited', code }
+      setTimeout(() => resolve(outcome), afterExitMs).unref()
+    })
+    .on('close', closed)
+  channel.stderr
+    .on('data', (piece: Buffer) => void (transcript.err(piece) || onFlood((tooMuch += piece.length))))
+    .on('end', closed)
+  return promise
+}
