@@ -102,7 +102,7 @@ function dnsNames(subjectAltName: string | undefined): string[] {
   const names = entries
     .filter((entry) => entry.startsWith('DNS:'))
     .map((entry) => entry.slice(4).toLowerCase())
-  return [...new Set(names)].sort()
+  return [...new Set(names)].toSorted()
 }
 
 function commonName(distinguishedName: string): string {

@@ -126,3 +126,16 @@ export class NodeError extends CertsError {
 export class UnsafePlanError extends CertsError {
   override readonly name = 'UnsafePlanError'
 }
+
+/** An error as plain data, for plans and reports. */
+export interface ErrorFacts {
+  readonly message: string
+  readonly hints: readonly string[]
+  readonly detail?: string
+}
+
+export function errorFacts(error: unknown): ErrorFacts {
+  if (!(error instanceof CertsError))
+    return { message: error instanceof Error ? error.message : String(error), hints: [] }
+  return { message: error.message, hints: error.hints, ...(error.detail ? { detail: error.detail } : {}) }
+}

@@ -1,0 +1,116 @@
+import type { Certificate, Version } from '../src/core/certificate.ts'
+import { sayValidity } from '../src/core/duration.ts'
+import { NodeError } from '../src/core/errors.ts'
+import type { Emit } from '../src/core/event.ts'
+import type { Node } from '../src/core/node.ts'
+import type { VersionFacts } from '../src/core/version.ts'
+import type { Fleet } from './fleet.ts'
+import { install } from './install.ts'
+import type { Installed } from './install.ts'
+import { probe } from './probe.ts'
+import { undo } from './undo.ts'
+import { verify } from './verify.ts'
+
+export interface Deployment {
+  readonly node: Node
+  readonly certificate: Certificate
+  readonly version: Version
+  readonly facts: VersionFacts
+  /** The files are right already; nginx is to read them anew. */
+  readonly reloadOnly: boolean
+  readonly now: Date
+}
+
+export interface Deployed {
+  readonly from: number | undefined
+  readonly to: number
+  /** What was proved, one line. */
+  readonly proof: string
+}
+
+interface Means {
+  readonly fleet: Fleet
+  readonly emit: Emit
+  readonly signal: AbortSignal
+}
+
+/**
+ * Brings one version to one node: install, verify by handshake, probe; undone when it does not prove right.
+ * Throws NodeError whose `left` says what the node is left with.
+ */
+export async function deploy(deployment: Deployment, means: Means): Promise<Deployed> {
+  const { node, certificate, version } = deployment
+  means.emit({
+    kind: 'node-installing',
+    node: node.name,
+    certificate: certificate.name,
+    number: version.number,
+  })
+  const installed = await installOnce(deployment, means)
+  means.emit({ kind: 'node-verifying', node: node.name, certificate: certificate.name })
+  const failure = await prove(deployment, means)
+  if (failure) throw await undo(failure, { deployment, installed, ...means })
+  means.emit({
+    kind: 'node-verified',
+    node: node.name,
+    certificate: certificate.name,
+    number: version.number,
+  })
+  return { from: installed.former, to: version.number, proof: sayProof(deployment) }
+}
+
+/** When the connection died on the way, the outcome is unknown: log in anew and let the node look again. */
+async function installOnce(deployment: Deployment, { fleet, emit, signal }: Means): Promise<Installed> {
+  const { node, certificate, version, reloadOnly } = deployment
+  const order = {
+    certificate: certificate.name,
+    version,
+    forceReload: reloadOnly,
+    onStep: (step: Parameters<Parameters<typeof install>[2]['onStep']>[0]) =>
+      emit({ kind: 'node-step', node: node.name, certificate: certificate.name, step }),
+    signal,
+  }
+  try {
+    return await install(await fleet.shell(node), node, order)
+  } catch (error) {
+    if (!(error instanceof NodeError) || error.left !== 'unknown') throw error
+    return await install(await fleet.reconnect(node), node, { ...order, forceReload: true })
+  }
+}
+
+/** Handshakes with every endpoint and name, then the probes through every endpoint; undefined when all is right. */
+async function prove(
+  { node, certificate, facts }: Deployment,
+  { fleet }: Means,
+): Promise<NodeError | undefined> {
+  const open = async (address: string, port: number) => (await fleet.shell(node)).forward(address, port)
+  const wanted = {
+    names: certificate.verifyNames,
+    leafFingerprint: facts.leaf.fingerprint,
+    chainFingerprints: facts.chain,
+  }
+  const verdict = await verify(node, wanted, { endpoints: node.endpoints, open })
+  if (!verdict.ok) {
+    return new NodeError(`verification failed: ${verdict.because}`, {
+      node: node.name,
+      step: 'verify',
+      left: 'changed',
+    })
+  }
+  const pairs = certificate.probes.flatMap((one) => node.endpoints.map((endpoint) => ({ one, endpoint })))
+  const results = await Promise.all(pairs.map(({ one, endpoint }) => probe(one, endpoint, { open })))
+  const failed = results.find(({ ok }) => !ok)
+  if (!failed) return undefined
+  return new NodeError(`probe of ${failed.url} failed: ${failed.said}`, {
+    node: node.name,
+    step: 'probe',
+    left: 'changed',
+  })
+}
+
+function sayProof({ node, certificate, facts, now }: Deployment): string {
+  const count = node.endpoints.length * certificate.verifyNames.length
+  const handshakes = count === 1 ? 'by handshake' : `by handshake with ${count} endpoints and names`
+  const probes = certificate.probes.length === 0 ? '' : ', probes answered'
+  return `verified ${handshakes}${probes}, ${sayValidity(facts.leaf.notAfter, now)}`
+}

@@ -1,0 +1,37 @@
+import type { Node } from '../src/core/node.ts'
+import type { Connect, Shell } from './shell.ts'
+
+/** The logins of one run: one for each node, made when first needed and kept until the run ends. */
+export interface Fleet extends AsyncDisposable {
+  shell(node: Node): Promise<Shell>
+  /** Logs in anew after a connection died. */
+  reconnect(node: Node): Promise<Shell>
+}
+
+export function createFleet(connect: Connect, signal: AbortSignal): Fleet {
+  const shells = new Map<string, Promise<Shell>>()
+
+  const open = (node: Node): Promise<Shell> => {
+    const shell = connect(node, signal)
+    shells.set(node.name, shell)
+    // A login that failed is tried again when it is asked for again.
+    shell.catch(() => shells.delete(node.name))
+    return shell
+  }
+  const close = async (shell: Promise<Shell> | undefined): Promise<void> => {
+    const opened = await shell?.catch(() => undefined)
+    await opened?.[Symbol.asyncDispose]()
+  }
+
+  return {
+    shell: (node) => shells.get(node.name) ?? open(node),
+    async reconnect(node) {
+      await close(shells.get(node.name))
+      return open(node)
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([...shells.values()].map(close))
+      shells.clear()
+    },
+  }
+}

@@ -1,0 +1,57 @@
+import type { Certificate } from '../src/core/certificate.ts'
+import { leafOf } from '../src/core/drift.ts'
+import { sayValidity } from '../src/core/duration.ts'
+import { NodeError } from '../src/core/errors.ts'
+import type { Emit } from '../src/core/event.ts'
+import type { Node } from '../src/core/node.ts'
+import type { Deployed } from './deploy.ts'
+import type { Fleet } from './fleet.ts'
+import { rollback } from './install.ts'
+import { verify } from './verify.ts'
+
+export interface RollBackOrder {
+  readonly node: Node
+  readonly certificate: Certificate
+  /** A version that the node holds. */
+  readonly number: number
+  readonly now: Date
+}
+
+interface Means {
+  readonly fleet: Fleet
+  readonly emit: Emit
+  readonly signal: AbortSignal
+}
+
+/** Points live at a version that the node holds, reloads, and verifies it by handshake. */
+export async function rollBack(order: RollBackOrder, { fleet, emit, signal }: Means): Promise<Deployed> {
+  const { node, certificate, number, now } = order
+  emit({ kind: 'node-installing', node: node.name, certificate: certificate.name, number })
+  const back = await rollback(await fleet.shell(node), node, {
+    certificate: certificate.name,
+    number,
+    signal,
+  })
+  const leaf = leafOf(back.lineage)
+  if (!leaf) {
+    throw new NodeError(`live is at version ${number}, but its leaf can't be read`, {
+      node: node.name,
+      step: 'verify',
+      left: 'changed',
+    })
+  }
+  emit({ kind: 'node-verifying', node: node.name, certificate: certificate.name })
+  const open = async (address: string, port: number) => (await fleet.shell(node)).forward(address, port)
+  const wanted = { names: certificate.verifyNames, leafFingerprint: leaf.fingerprint }
+  const verdict = await verify(node, wanted, { endpoints: node.endpoints, open })
+  if (!verdict.ok) {
+    throw new NodeError(`verification failed: ${verdict.because}`, {
+      node: node.name,
+      step: 'verify',
+      left: 'changed',
+      hint: `live is at version ${number}; certs rollout ${certificate.name} --node ${node.name} brings the newest`,
+    })
+  }
+  emit({ kind: 'node-verified', node: node.name, certificate: certificate.name, number })
+  return { from: back.former, to: number, proof: `verified by handshake, ${sayValidity(leaf.notAfter, now)}` }
+}

@@ -1,0 +1,142 @@
+import { readFile } from 'node:fs/promises'
+import { createFleet } from '../deploy/fleet.ts'
+import type { Fleet } from '../deploy/fleet.ts'
+import { createConnect } from '../deploy/ssh.ts'
+import { descriptions } from '../providers/index.ts'
+import type { Provider, Settings as ProviderSettings } from '../providers/provider.ts'
+import { loadConfig } from './config/load.ts'
+import type { Settings } from './config/settings.ts'
+import type { AcmeSettings } from './core/acme.ts'
+import type { Certificate, Version } from './core/certificate.ts'
+import { ConfigError } from './core/errors.ts'
+import type { Emit } from './core/event.ts'
+import type { Solver } from './dns/solver.ts'
+import type { Io } from './io.ts'
+import { resolveSecret } from './secrets.ts'
+import { openFiles } from './state/files.ts'
+import type { Store } from './state/store.ts'
+
+/** Everything a command works with, wired from the configuration. Secrets are read when first needed. */
+export interface App extends AsyncDisposable {
+  readonly io: Io
+  readonly settings: Settings
+  readonly store: Store
+  readonly fleet: Fleet
+  readonly emit: Emit
+  /** Names this run in the journal. */
+  readonly run: string
+  solver(certificate: Certificate): Promise<Solver>
+  acme(): Promise<AcmeSettings>
+  /** Takes up or begins the order and returns the stored version. */
+  issue(certificate: Certificate, number: number): Promise<Version>
+  /** Removes TXT records that an earlier run left behind. */
+  sweepTxt(): Promise<void>
+  /** Takes the one lock that every changing run needs. Throws LockedError. */
+  lock(): Promise<AsyncDisposable>
+}
+
+export interface AppOptions {
+  readonly config?: string | undefined
+  readonly state?: string | undefined
+  readonly emit: Emit
+}
+
+export async function openApp(io: Io, options: AppOptions): Promise<App> {
+  const { env, cwd, home, uid, signal, now } = io
+  const settings = await loadConfig({
+    file: options.config,
+    state: options.state,
+    env,
+    cwd,
+    home,
+    uid,
+    providers,
+  })
+  const store = await openFiles(settings.state)
+  const fleet = createFleet(createConnect({ agentSocket: env['SSH_AUTH_SOCK'] }), signal)
+  const run = `${now().toISOString().slice(0, 19)}Z-${io.random(3)}`
+  const { emit } = options
+
+  const opened = new Map<string, Promise<Provider>>()
+  const provider = (name: string): Promise<Provider> => {
+    const known = opened.get(name) ?? openProvider(name, settings, io)
+    opened.set(name, known)
+    return known
+  }
+  const solvers = Object.fromEntries(Object.keys(settings.dns).map((name) => [name, () => provider(name)]))
+  const solver = async (certificate: Certificate): Promise<Solver> => {
+    const { createSolver } = await import('./dns/solve.ts')
+    return createSolver({ providers: solvers, preferred: certificate.dns, resolvers: settings.resolvers })
+  }
+  const acme = () => resolveAcme(settings, io)
+
+  return {
+    io,
+    settings,
+    store,
+    fleet,
+    emit,
+    run,
+    solver,
+    acme,
+    async issue(certificate, number) {
+      const { issue } = await import('./acme/issue.ts')
+      const deps = { store, solver: await solver(certificate), emit, now, signal, run }
+      return issue({ certificate, number, acme: await acme() }, deps)
+    },
+    async sweepTxt() {
+      const { sweepTxt } = await import('./acme/sweep.ts')
+      const certificate = Object.values(settings.certificates)[0]
+      if (certificate) await sweepTxt({ store, solver: await solver(certificate), emit, now, run })
+    },
+    lock: () => store.lock('run', { command: io.commandLine, since: now().toISOString() }),
+    async [Symbol.asyncDispose]() {
+      await fleet[Symbol.asyncDispose]()
+      await store[Symbol.asyncDispose]()
+    },
+  }
+}
+
+async function openProvider(name: string, settings: Settings, io: Io): Promise<Provider> {
+  const { provider, ...given } = settings.dns[name]!
+  const description = providers[provider]!
+  const resolved = await resolveSettings(given, description.settings, { where: `dns.${name}`, env: io.env })
+  return (await description.load())(resolved)
+}
+
+async function resolveSettings(
+  given: Readonly<Record<string, unknown>>,
+  described: (typeof providers)[string]['settings'],
+  at: { where: string; env: Io['env'] },
+): Promise<ProviderSettings> {
+  const entries = Object.entries(described).map(async ([key, setting]) => {
+    const value = given[key]
+    const where = `${at.where}.${key}`
+    if (value === undefined) return [key, undefined] as const
+    if (setting.type === 'secret') return [key, await resolveSecret(value as string, where, at.env)] as const
+    if (setting.type !== 'group') return [key, value as string] as const
+    return [
+      key,
+      await resolveSettings(value as Record<string, unknown>, setting.settings, { where, env: at.env }),
+    ] as const
+  })
+  return Object.fromEntries(await Promise.all(entries))
+}
+
+async function resolveAcme({ acme }: Settings, io: Io): Promise<AcmeSettings> {
+  const { eab, caBundle } = acme
+  return {
+    directory: acme.directory,
+    contact: acme.contact,
+    profile: acme.profile,
+    preferredChain: acme.preferredChain,
+    eab: eab && { kid: eab.kid, hmac: await resolveSecret(eab.hmac, 'acme.eab.hmac', io.env) },
+    caBundle: caBundle === undefined ? undefined : await readBundle(caBundle),
+  }
+}
+
+function readBundle(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    throw new ConfigError(`reading acme.caBundle from ${path} failed: ${cause.code}`, { cause })
+  })
+}

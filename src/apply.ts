@@ -1,0 +1,131 @@
+import { deploy } from '../deploy/deploy.ts'
+import { rollOut } from '../deploy/rollout.ts'
+import { rollBack } from '../deploy/roll-back.ts'
+import type { App } from './app.ts'
+import type { Version } from './core/certificate.ts'
+import { CertsError, errorFacts, StateError } from './core/errors.ts'
+import type { CertificatePlan, NodePlan, Plan } from './core/plan.ts'
+import type { CertificateResult, NodeResult, RunResult } from './core/result.ts'
+import { versionFacts } from './core/version.ts'
+import { recordStep } from './record.ts'
+
+type IssuanceResult = CertificateResult['issuance']
+
+/**
+ * Does what the plan says and nothing else. Never throws for what a node or a CA does: each step has its
+ * result, `done`, `failed` with its error, or `not-run`.
+ */
+export async function apply(plan: Plan, app: App): Promise<RunResult> {
+  const certificates: CertificateResult[] = []
+  for (const certificate of plan.certificates) certificates.push(await applyCertificate(certificate, app))
+  return { run: app.run, certificates }
+}
+
+async function applyCertificate(plan: CertificatePlan, app: App): Promise<CertificateResult> {
+  const { issuance, version } = await provideVersion(plan, app)
+  if (issuance.status === 'failed') {
+    const because = 'there is no version to roll out'
+    const nodes = plan.nodes.map(({ node, from }) => ({ node, from, status: 'not-run' as const, because }))
+    return { certificate: plan.certificate, issuance, nodes }
+  }
+  const rollout = await rollOut({
+    certificate: plan.certificate,
+    waves: plan.waves,
+    settings: app.settings.rollout,
+    deploy: (node) =>
+      applyToNode(
+        plan.nodes.find((step) => step.node === node)!,
+        { plan, app, version },
+      ),
+    emit: app.emit,
+    signal: app.io.signal,
+  })
+  const untouched = plan.nodes.filter(({ node }) => !plan.waves.flat().includes(node)).map(resultOfUntouched)
+  return { certificate: plan.certificate, issuance, ...rollout, nodes: [...rollout.nodes, ...untouched] }
+}
+
+/** Issues what is to be issued, or reads the stored version; a failure becomes the result. */
+async function provideVersion(
+  plan: CertificatePlan,
+  app: App,
+): Promise<{ issuance: IssuanceResult; version?: Version }> {
+  const { issuance } = plan
+  try {
+    switch (issuance.kind) {
+      case 'roll-back':
+        return { issuance: { status: 'unchanged' } }
+      case 'refuse': {
+        const error = issuance.errors[0] ?? { message: issuance.because, hints: [] }
+        return { issuance: { status: 'failed', error } }
+      }
+      case 'keep': {
+        const version = await storedVersion(plan.certificate, issuance, app)
+        return {
+          issuance: { status: 'unchanged', number: version.number, notAfter: issuance.notAfter },
+          version,
+        }
+      }
+      case 'issue': {
+        await app.sweepTxt()
+        const version = await app.issue(app.settings.certificates[plan.certificate]!, issuance.number)
+        const { leaf } = versionFacts(version)
+        return { issuance: { status: 'done', number: version.number, notAfter: leaf.notAfter }, version }
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof CertsError)) throw error
+    return { issuance: { status: 'failed', error: errorFacts(error) } }
+  }
+}
+
+async function storedVersion(
+  certificate: string,
+  { from, number }: { from: number; number: number },
+  { store }: App,
+): Promise<Version> {
+  const version = await store.getVersion(certificate, from)
+  if (!version) throw new StateError(`version ${from} of ${certificate} is gone from ${store.place}`)
+  if (number === from) return version
+  const copy = { ...version, number }
+  await store.addVersion(copy)
+  return copy
+}
+
+interface NodeMeans {
+  readonly plan: CertificatePlan
+  readonly app: App
+  readonly version: Version | undefined
+}
+
+/** Changes one node; what it does and how it ended stand in the journal, the intent first. */
+async function applyToNode(step: NodePlan, { plan, app, version }: NodeMeans): Promise<NodeResult> {
+  const certificate = app.settings.certificates[plan.certificate]!
+  const node = app.settings.nodes[step.node]!
+  const to = step.action === 'roll-back' ? step.to : version?.number
+  try {
+    const done = await recordStep(app, { step, certificate: certificate.name, to }, () => {
+      const means = { fleet: app.fleet, emit: app.emit, signal: app.io.signal }
+      const common = { node, certificate, now: app.io.now() }
+      if (step.action === 'roll-back') return rollBack({ ...common, number: step.to! }, means)
+      const reloadOnly = step.action === 'reload'
+      return deploy({ ...common, version: version!, facts: versionFacts(version!), reloadOnly }, means)
+    })
+    return { node: step.node, status: 'done', from: done.from ?? step.from, to: done.to, because: done.proof }
+  } catch (error) {
+    if (!(error instanceof CertsError)) throw error
+    app.emit({ kind: 'node-failed', node: step.node, certificate: certificate.name, error })
+    const because = error.message.replace(`${step.node}: `, '')
+    return { node: step.node, status: 'failed', from: step.from, to, because, error: errorFacts(error) }
+  }
+}
+
+function resultOfUntouched({ node, action, from, to, because, error, drift }: NodePlan): NodeResult {
+  if (action === 'none') return { node, status: 'unchanged', from, to, because }
+  const blocked = drift.find((one) => one.kind === 'blocked')
+  const facts = error ?? {
+    message: `${node}: ${because}`,
+    hints: blocked ? [blocked.hint] : [],
+    ...(blocked?.detail ? { detail: blocked.detail } : {}),
+  }
+  return { node, status: 'failed', from, to, because, error: facts }
+}

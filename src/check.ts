@@ -1,0 +1,80 @@
+import { inspect } from '../deploy/inspect.ts'
+import type { App } from './app.ts'
+import type { Certificate } from './core/certificate.ts'
+import { findDrift } from './core/drift.ts'
+import { CertsError, errorFacts } from './core/errors.ts'
+import type { ErrorFacts } from './core/errors.ts'
+import type { Node } from './core/node.ts'
+
+export interface CheckFinding {
+  readonly what: 'configuration' | 'state' | 'CA' | 'DNS' | 'node'
+  readonly on: string
+  readonly said: string
+  readonly error?: ErrorFacts
+}
+
+/** Everything that a run would need, each proved by itself; reads only. */
+export async function checkAll(app: App): Promise<CheckFinding[]> {
+  const { settings, store } = app
+  const certificates = Object.values(settings.certificates)
+  const nodes = Object.values(settings.nodes)
+  const configured = `${certificates.length} certificates, ${nodes.length} nodes`
+  const checks = [
+    attempt('configuration', settings.file, async () => configured),
+    attempt('state', store.place, async () => {
+      await store.list('orders')
+      return 'readable'
+    }),
+    attempt('CA', settings.acme.directory, () => askCa(app)),
+    ...certificates.flatMap((certificate) =>
+      certificate.names.map((name) => attempt('DNS', name, () => askDns(app, certificate, name))),
+    ),
+    ...nodes.map((node) => attempt('node', node.name, () => askNode(app, node))),
+  ]
+  return Promise.all(checks)
+}
+
+async function attempt(
+  what: CheckFinding['what'],
+  on: string,
+  act: () => Promise<string>,
+): Promise<CheckFinding> {
+  try {
+    return { what, on, said: await act() }
+  } catch (error) {
+    if (!(error instanceof CertsError)) throw error
+    return { what, on, said: error.message, error: errorFacts(error) }
+  }
+}
+
+async function askCa(app: App): Promise<string> {
+  const { readDirectory } = await import('./acme/directory.ts')
+  const directory = await readDirectory(await app.acme(), app.io.signal)
+  return directory.profiles.length === 0 ? 'answers' : `answers, profiles ${directory.profiles.join(', ')}`
+}
+
+async function askDns(app: App, certificate: Certificate, name: string): Promise<string> {
+  const solver = await app.solver(certificate)
+  const place = await solver.locate(name, app.io.signal)
+  return `TXT ${place.name} in zone ${place.zone}, by ${place.provider}`
+}
+
+/** Logs in, inspects, and says what would stop a rollout. */
+async function askNode(app: App, node: Node): Promise<string> {
+  const names = Object.values(app.settings.certificates).flatMap(({ name, nodes }) =>
+    nodes.includes(node.name) ? name : [],
+  )
+  const inspection = await inspect(await app.fleet.shell(node), node, names, { signal: app.io.signal })
+  const drift = names.flatMap((certificate) =>
+    findDrift({ certificate, wanted: undefined, inspection, served: [], now: app.io.now() }),
+  )
+  const blocked = drift.find(({ kind }) => kind === 'blocked')
+  if (blocked?.kind === 'blocked') {
+    throw new CertsError(`${node.name}: ${blocked.because}`, { hint: blocked.hint, detail: blocked.detail })
+  }
+  const how =
+    inspection.exchange === 'none'
+      ? 'links are switched one by one'
+      : `live is exchanged at once by ${inspection.exchange}`
+  return `logged in as ${node.ssh.user}${node.sudo ? ' with sudo' : ''}, nginx -t passes, ${how}`
+}

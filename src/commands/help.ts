@@ -1,0 +1,34 @@
+export const help = `certs — certificates for fleets of web servers
+
+Issues by ACME DNS-01, brings key and chain to every node over SSH, switches live,
+tests and reloads nginx, and proves by handshake what each node serves.
+
+Usage: certs COMMAND [options]
+
+See what is
+  plan [NAME…]         what would be done, and why; changes nothing
+  status [NAME…]       what every node serves and holds
+  verify [NAME…]       handshakes and probes only, from outside
+  history [NAME…]      what was changed, on which node, from what, to what
+  check                configuration, credentials, reachability; changes nothing
+
+Make it so
+  rollout NAME         plan and apply for one certificate, without a question
+  apply [NAME…]        show the plan, ask, do it
+  rollback NAME        go back to the version before, on every node
+
+Set up
+  init                 write a commented certs.config.ts
+  nodes trust NODE     show a node's host key and trust it
+  completion SHELL     completion for bash, zsh or fish
+
+Examples
+  certs rollout media.hachyderm.io              everything needed, everywhere
+  certs rollout media.hachyderm.io --node sally only on one node
+  certs plan --exit-code                        3 when something would change
+  certs status --json
+
+Options for all: --config FILE, --state FOLDER, --json, -h --help, --version.
+Exit codes: 0 done or nothing to do, 1 failed, 2 usage or configuration,
+3 changes (plan --exit-code), 75 another run holds the lock.
+`

@@ -1,0 +1,35 @@
+import { hasChanges, hasProblems } from '../core/plan.ts'
+import { renderErrorFacts } from '../core/render-error.ts'
+import { selectCertificates } from '../core/selection.ts'
+import { commonHelp, exitCode } from './command.ts'
+import type { Command } from './command.ts'
+import { prepare, showPlan } from './preparation.ts'
+import { withApp } from './session.ts'
+
+export const command: Command = {
+  help: `certs plan [NAME…] — what would be done, and why
+
+Looks at every node (over SSH and by handshake), at the stored versions and, where a
+new version is due, at DNS. Changes nothing anywhere and orders nothing.
+
+Options
+  --exit-code        exit with 3 when there is something to do
+  --force-renew      plan a new version even though none is due
+${commonHelp}
+Examples
+  certs plan
+  certs plan media.hachyderm.io --json
+`,
+  options: { 'exit-code': { type: 'boolean' }, 'force-renew': { type: 'boolean' } },
+  operands: ['NAME…'],
+  async run(invocation, io) {
+    const { plan, unsafe } = await withApp(invocation, io, (app) => {
+      const certificates = selectCertificates(app.settings.certificates, invocation.operands)
+      return prepare(app, { certificates, forceRenew: invocation.flag('force-renew') })
+    })
+    showPlan(plan, invocation, io)
+    if (unsafe) io.stderr.write(renderErrorFacts(unsafe))
+    if (hasProblems(plan) || unsafe) return exitCode.failed
+    return invocation.flag('exit-code') && hasChanges(plan) ? exitCode.changes : exitCode.done
+  },
+}

@@ -1,0 +1,40 @@
+import type { App } from '../app.ts'
+import type { Certificate } from '../core/certificate.ts'
+import type { UnsafePlanError } from '../core/errors.ts'
+import { makePlan } from '../core/plan.ts'
+import type { Observed, Plan } from '../core/plan.ts'
+import { renderPlan } from '../core/render-plan.ts'
+import { checkSafety } from '../core/safety.ts'
+import type { Io } from '../io.ts'
+import type { Selection } from '../observe.ts'
+import { choosePaint } from '../progress.ts'
+import type { Invocation } from './command.ts'
+
+export interface Prepared {
+  readonly plan: Plan
+  /** What only a person may decide. */
+  readonly unsafe: UnsafePlanError | undefined
+}
+
+/** Observes, plans and checks; changes nothing. */
+export async function prepare(app: App, selection: Selection): Promise<Prepared> {
+  const { observe } = await import('../observe.ts')
+  const observed = await observe(app, selection)
+  const plan = makePlan({ ...selection, rollout: app.settings.rollout }, observed)
+  return { plan, unsafe: judge(app, plan, { certificates: selection.certificates, observed }) }
+}
+
+export function judge(
+  app: App,
+  plan: Plan,
+  seen: { readonly certificates: readonly Certificate[]; readonly observed: Observed },
+): UnsafePlanError | undefined {
+  return checkSafety(plan, { ...seen, directory: app.settings.acme.directory })
+}
+
+export function showPlan(plan: Plan, invocation: Invocation, io: Io): void {
+  const text = invocation.flag('json')
+    ? JSON.stringify(plan, null, 2)
+    : renderPlan(plan, choosePaint(io, io.stdout))
+  io.stdout.write(`${text}\n`)
+}

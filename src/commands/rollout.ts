@@ -1,0 +1,56 @@
+import { ConfigError } from '../core/errors.ts'
+import { selectCertificates, selectNodes } from '../core/selection.ts'
+import { commonHelp } from './command.ts'
+import type { Command } from './command.ts'
+import { execute, report } from './execution.ts'
+import { prepare } from './preparation.ts'
+import { withApp } from './session.ts'
+
+export const command: Command = {
+  help: `certs rollout NAME — everything needed for one certificate, without a question
+
+Issues a new version when one is due, brings it to every node that is not right, canary
+first, tests and reloads nginx, and proves by handshake what each node serves. A node
+that does not prove right is put back on its former version, and the rollout halts.
+When everything is right already, nothing is written and nothing is reloaded.
+
+Options
+  --node NODE        only this node (may be given several times)
+  --force-renew      issue a new version even though none is due
+  --to-version N     roll out this stored version instead of the newest
+  --force            do it although the plan was refused as unsafe
+${commonHelp}
+Examples
+  certs rollout media.hachyderm.io
+  certs rollout media.hachyderm.io --node sally --node esme
+`,
+  options: {
+    node: { type: 'string', multiple: true },
+    'force-renew': { type: 'boolean' },
+    'to-version': { type: 'string' },
+    force: { type: 'boolean' },
+  },
+  operands: ['NAME'],
+  async run(invocation, io) {
+    const toVersion = parseVersion(invocation.value('to-version'))
+    const forceRenew = invocation.flag('force-renew')
+    if (forceRenew && toVersion !== undefined) {
+      throw new ConfigError('certs rollout: --force-renew and --to-version exclude each other')
+    }
+    const outcome = await withApp(invocation, io, async (app) => {
+      const certificates = selectCertificates(app.settings.certificates, invocation.operands)
+      const only = selectNodes(certificates, invocation.values('node'))
+      await using _lock = await app.lock()
+      return execute(app, await prepare(app, { certificates, only, forceRenew, toVersion }), invocation)
+    })
+    return report(outcome, invocation, io)
+  },
+}
+
+export function parseVersion(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
+  throw new ConfigError(`--to-version "${text}" is not a version number`, {
+    hint: 'certs history shows the numbers in use',
+  })
+}

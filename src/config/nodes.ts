@@ -1,0 +1,113 @@
+import { isIP } from 'node:net'
+import { ConfigError } from '../core/errors.ts'
+import type { Endpoint, Node, SshTarget } from '../core/node.ts'
+import type { RawConfig, RawHop, RawNode } from './schema.ts'
+
+type ResolvePath = (given: string) => string
+
+/** Every node with the defaults of `ssh` filled in. Throws ConfigError naming the node. */
+export function normalizeNodes(raw: RawConfig, resolvePath: ResolvePath): Record<string, Node> {
+  const defaults = loginDefaults(raw, resolvePath)
+  const entries = Object.entries(raw.nodes ?? {})
+  const targets = new Map(entries.map(([name, node]) => [name, targetOf(node, defaults, resolvePath)]))
+  return Object.fromEntries(
+    entries.map(([name, node]) => {
+      refuseOddName(name)
+      const hops = [node.jump ?? []].flat().map((hop) => hopOf(hop, { targets, defaults, resolvePath }))
+      return [
+        name,
+        normalizeNode(name, node, { ssh: targets.get(name)!, hops, sudo: raw.ssh?.sudo ?? false }),
+      ]
+    }),
+  )
+}
+
+type Defaults = Omit<SshTarget, 'address'>
+
+function loginDefaults({ ssh }: RawConfig, resolvePath: ResolvePath): Defaults {
+  return {
+    port: ssh?.port ?? 22,
+    user: ssh?.user ?? 'root',
+    identity: resolveIdentity(ssh?.identity ?? '~/.ssh/id_ed25519', resolvePath),
+    knownHosts: resolvePath(ssh?.knownHosts ?? '~/.ssh/known_hosts'),
+  }
+}
+
+function resolveIdentity(given: string, resolvePath: ResolvePath): string {
+  return given === 'agent' ? given : resolvePath(given)
+}
+
+type RawLogin = Exclude<RawHop, string>
+
+function targetOf(raw: RawLogin | RawNode, defaults: Defaults, resolvePath: ResolvePath): SshTarget {
+  return {
+    address: raw.address,
+    port: raw.port ?? defaults.port,
+    user: raw.user ?? defaults.user,
+    identity: raw.identity === undefined ? defaults.identity : resolveIdentity(raw.identity, resolvePath),
+    knownHosts: raw.knownHosts === undefined ? defaults.knownHosts : resolvePath(raw.knownHosts),
+  }
+}
+
+interface HopInput {
+  readonly targets: ReadonlyMap<string, SshTarget>
+  readonly defaults: Defaults
+  readonly resolvePath: ResolvePath
+}
+
+/** A hop is another node's name, `[user@]address[:port]`, or written out. */
+function hopOf(hop: RawHop, { targets, defaults, resolvePath }: HopInput): SshTarget & { name: string } {
+  if (typeof hop !== 'string') return { name: hop.address, ...targetOf(hop, defaults, resolvePath) }
+  const named = targets.get(hop)
+  if (named) return { name: hop, ...named }
+  const [, user, rest] = /^(?:([^@]+)@)?(.+)$/.exec(hop)!
+  const { address, port } = splitAddress(rest!, defaults.port)
+  return { name: address, ...defaults, address, port, ...(user === undefined ? {} : { user }) }
+}
+
+interface NodeParts {
+  readonly ssh: SshTarget
+  readonly hops: Node['jump']
+  readonly sudo: boolean
+}
+
+function normalizeNode(name: string, raw: RawNode, { ssh, hops, sudo }: NodeParts): Node {
+  const given = raw.endpoints ?? [{}]
+  return {
+    name,
+    groups: raw.groups ?? [],
+    ssh,
+    sudo: raw.sudo ?? sudo,
+    jump: hops,
+    root: raw.paths?.root ?? '/etc/letsencrypt',
+    nginx: {
+      test: raw.nginx?.test ?? ['nginx', '-t'],
+      reload: raw.nginx?.reload ?? ['systemctl', 'reload', 'nginx'],
+    },
+    endpoints: given.map((one) => endpointOf(one, raw.address)),
+  }
+}
+
+function endpointOf(given: NonNullable<RawNode['endpoints']>[number], address: string): Endpoint {
+  if (typeof given === 'string') return { ...splitAddress(given, 443), via: 'direct' }
+  const via = given.via ?? 'direct'
+  return { address: given.address ?? (via === 'ssh' ? '127.0.0.1' : address), port: given.port ?? 443, via }
+}
+
+/** `address`, `address:port`, `[v6]:port` or a bare IPv6 address. */
+function splitAddress(given: string, defaultPort: number): { address: string; port: number } {
+  if (isIP(given) === 6) return { address: given, port: defaultPort }
+  const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(given)
+  if (!match)
+    throw new ConfigError(`"${given}" is no address`, {
+      hint: 'write it as address:port or [2001:db8::1]:443',
+    })
+  return { address: (match[1] ?? match[2])!, port: match[3] === undefined ? defaultPort : Number(match[3]) }
+}
+
+function refuseOddName(name: string): void {
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(name)) return
+  throw new ConfigError(
+    `nodes["${name}"]: a node's name has letters, digits, dots, dashes and underscores only`,
+  )
+}

@@ -1,0 +1,138 @@
+import path from 'node:path'
+import type { Certificate } from '../core/certificate.ts'
+import { parseDuration } from '../core/duration.ts'
+import { ConfigError } from '../core/errors.ts'
+import { normalizeName } from '../core/identifier.ts'
+import { nearest } from '../core/nearest.ts'
+import type { Node } from '../core/node.ts'
+import { directories } from './directories.ts'
+import { normalizeNodes } from './nodes.ts'
+import type { RawCertificate, RawConfig } from './schema.ts'
+import type { Settings } from './settings.ts'
+
+export interface Place {
+  readonly file: string
+  readonly home: string
+  /** Overrides the file's `state`. */
+  readonly state?: string
+}
+
+/** Fills in defaults and resolves names and paths. Throws ConfigError naming the place. */
+export function normalize(raw: RawConfig, place: Place): Settings {
+  const resolvePath = (given: string) => resolveFrom(place, given)
+  const nodes = normalizeNodes(raw, resolvePath)
+  const dns = resolveSecretFiles(raw.dns ?? {}, resolvePath) as Settings['dns']
+  const names = Object.entries(raw.certificates)
+  return {
+    file: place.file,
+    state: place.state ?? resolvePath(raw.state ?? '/var/lib/certs'),
+    acme: {
+      directory: resolveDirectory(raw.acme?.directory ?? 'letsencrypt'),
+      contact: raw.acme?.contact ?? [],
+      eab: resolveSecretFiles(raw.acme?.eab, resolvePath) as Settings['acme']['eab'],
+      caBundle: raw.acme?.caBundle === undefined ? undefined : resolvePath(raw.acme.caBundle),
+      profile: raw.acme?.profile,
+      preferredChain: raw.acme?.preferredChain,
+    },
+    dns,
+    resolvers: raw.resolvers ?? [],
+    nodes,
+    certificates: Object.fromEntries(
+      names.map(([name, one]) => [name, normalizeCertificate(name, one, { nodes, dns })]),
+    ),
+    rollout: {
+      canary: raw.rollout?.canary ?? 1,
+      waves: (raw.rollout?.waves ?? ['50%', '100%']).map((share) => Number.parseInt(share, 10) / 100),
+      haltAfter: raw.rollout?.haltAfter ?? 1,
+      concurrency: raw.rollout?.concurrency ?? 8,
+      settleMs: parseDuration(raw.rollout?.settle ?? '0s') ?? 0,
+    },
+  }
+}
+
+function resolveFrom(place: Place, given: string): string {
+  const expanded = given === '~' || given.startsWith('~/') ? place.home + given.slice(1) : given
+  return path.resolve(path.dirname(place.file), expanded)
+}
+
+function resolveDirectory(given: string): string {
+  const known = directories[given]
+  if (known) return known
+  if (URL.canParse(given) && new URL(given).protocol === 'https:') return given
+  throw new ConfigError(
+    `acme.directory "${given}" is not known: it is neither a name of ours nor an https URL`,
+    {
+      hint: `use an https URL, or one of ${Object.keys(directories).join(', ')}`,
+    },
+  )
+}
+
+/** Makes the paths of `{ file }` references absolute, wherever they stand. */
+function resolveSecretFiles(value: unknown, resolvePath: (given: string) => string): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  const entries = Object.entries(value)
+  if (entries.length === 1 && entries[0]![0] === 'file') return { file: resolvePath(String(entries[0]![1])) }
+  return Object.fromEntries(entries.map(([key, inner]) => [key, resolveSecretFiles(inner, resolvePath)]))
+}
+
+interface Known {
+  readonly nodes: Readonly<Record<string, Node>>
+  readonly dns: Settings['dns']
+}
+
+/** A certificate's name is a folder name on every node: see the grammar in DESIGN of the node program. */
+const certificateName = /^[a-z0-9*_][a-z0-9._-]{0,252}$/
+
+function normalizeCertificate(name: string, raw: RawCertificate, known: Known): Certificate {
+  if (!certificateName.test(name) || name.includes('..')) {
+    throw new ConfigError(`certificates["${name}"]: a certificate's name is a folder name on every node`, {
+      hint: 'use lower-case letters, digits, dots, dashes and underscores; put other names into names: […]',
+    })
+  }
+  const names = [...new Set((raw.names ?? [name]).map((given) => normalizeName(given)))]
+  return {
+    name,
+    names,
+    dns: chooseDns(name, raw.dns, Object.keys(known.dns)),
+    nodes: chooseNodes(name, raw.nodes ?? [], known.nodes),
+    key: raw.key ?? 'ecdsa-p256',
+    verifyNames: raw.verifyNames ?? names.map((one) => one.replace(/^\*/, 'certs-verify')),
+    probes: (raw.probes ?? []).map(({ url, status, contentType }) => ({
+      url,
+      status: status ?? 200,
+      contentType,
+    })),
+  }
+}
+
+function chooseDns(certificate: string, given: string | undefined, known: readonly string[]): string {
+  if (given !== undefined && known.includes(given)) return given
+  if (given !== undefined) throw unknownName(`certificates["${certificate}"].dns`, given, known)
+  if (known.length === 1) return known[0]!
+  throw new ConfigError(
+    `certificates["${certificate}"].dns is missing: ${known.length} entries stand under dns`,
+    {
+      hint:
+        known.length === 0
+          ? 'add one under dns: { NAME: { provider: … } }'
+          : `name one of ${known.join(', ')}`,
+    },
+  )
+}
+
+function chooseNodes(certificate: string, given: readonly string[], nodes: Known['nodes']): string[] {
+  const groups = new Set(Object.values(nodes).flatMap((node) => node.groups))
+  const chosen = given.flatMap((name) => {
+    if (nodes[name]) return [name]
+    if (groups.has(name))
+      return Object.values(nodes).flatMap((node) => (node.groups.includes(name) ? [node.name] : []))
+    throw unknownName(`certificates["${certificate}"].nodes`, name, [...Object.keys(nodes), ...groups])
+  })
+  return [...new Set(chosen)]
+}
+
+function unknownName(where: string, given: string, known: readonly string[]): ConfigError {
+  const close = nearest(given, known)
+  const hint = close ? `did you mean "${close}"?` : `known are ${known.join(', ') || 'none'}`
+  return new ConfigError(`${where} names "${given}", which is not configured`, { hint })
+}

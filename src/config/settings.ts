@@ -1,0 +1,27 @@
+import type { Certificate } from '../core/certificate.ts'
+import type { Node } from '../core/node.ts'
+import type { RolloutSettings } from '../core/waves.ts'
+import type { SecretSource } from '../secrets.ts'
+
+/** The configuration with every default filled in and every path absolute; secrets are still references. */
+export interface Settings {
+  /** The file it was read from. */
+  readonly file: string
+  /** The state folder. */
+  readonly state: string
+  readonly acme: {
+    /** https URL. */
+    readonly directory: string
+    readonly contact: readonly string[]
+    readonly eab: { readonly kid: string; readonly hmac: SecretSource } | undefined
+    /** Path of a PEM file. */
+    readonly caBundle: string | undefined
+    readonly profile: string | undefined
+    readonly preferredChain: string | undefined
+  }
+  readonly dns: Readonly<Record<string, { readonly provider: string; readonly [setting: string]: unknown }>>
+  readonly resolvers: readonly string[]
+  readonly nodes: Readonly<Record<string, Node>>
+  readonly certificates: Readonly<Record<string, Certificate>>
+  readonly rollout: RolloutSettings
+}

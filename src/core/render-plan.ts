@@ -1,0 +1,168 @@
+import { sayInstant, sayValidity } from './duration.ts'
+import { table } from './paint.ts'
+import type { Paint } from './paint.ts'
+import { hasChanges, hasProblems, isChange } from './plan.ts'
+import type { CertificatePlan, ChallengeObservation, Issuance, NodePlan, Plan } from './plan.ts'
+
+/** The plan as a person reads it: one block for each certificate, then one sentence. */
+export function renderPlan(plan: Plan, paint: Paint): string {
+  const now = new Date(plan.at)
+  const shown = plan.certificates.filter(needsWords)
+  const blocks = shown.map((certificate) => renderCertificate(certificate, now, paint))
+  return [...blocks, sayPlan(plan)].join('\n\n')
+}
+
+function needsWords({ issuance, nodes }: CertificatePlan): boolean {
+  return (
+    issuance.kind === 'issue' ||
+    issuance.kind === 'refuse' ||
+    nodes.some((node) => node.action !== 'none' || hasNotice(node))
+  )
+}
+
+function hasNotice({ drift }: NodePlan): boolean {
+  return drift.some(({ kind }) => kind === 'notice')
+}
+
+function renderCertificate(plan: CertificatePlan, now: Date, paint: Paint): string {
+  const rows = plan.nodes.map((node) => [
+    mark(node.action, paint),
+    node.node,
+    sayAction(node),
+    paint('dim', node.because),
+  ])
+  const lines = [
+    paint('bold', plan.certificate),
+    ...renderIssuance(plan.issuance, now, paint),
+    ...table(rows, '  '),
+  ]
+  return [...lines, ...plan.nodes.flatMap((node) => renderNotes(node, paint))].join('\n')
+}
+
+function renderIssuance(issuance: Issuance, now: Date, paint: Paint): string[] {
+  switch (issuance.kind) {
+    case 'keep':
+      return [
+        `  ${paint('dim', '=')} keep version ${issuance.from}, ${sayValidity(issuance.notAfter, now)}${sayCopy(issuance)}`,
+      ]
+    case 'roll-back':
+      return [`  ${paint('yellow', '~')} roll back, because ${issuance.because}`]
+    case 'refuse':
+      return [
+        `  ${paint('red', '!')} no version can be issued: ${issuance.because}`,
+        ...issuance.errors.flatMap(({ message, hints }) => [
+          `      ${message}`,
+          ...hints.map((hint) => `      hint: ${hint}`),
+        ]),
+      ]
+    case 'issue':
+      return [
+        `  ${paint('green', '+')} ${issuance.resumes ? 'finish the order of' : 'issue'} version ${issuance.number}, because ${issuance.because}`,
+        ...issuance.challenges.map((challenge) => paint('dim', `      ${sayChallenge(challenge)}`)),
+      ]
+  }
+}
+
+function sayCopy({ from, number, because }: { from: number; number: number; because: string }): string {
+  return from === number ? '' : `, rolled out as version ${number}: ${because}`
+}
+
+function sayChallenge(challenge: ChallengeObservation): string {
+  if ('error' in challenge) return challenge.error.message
+  return `${challenge.identifier}: TXT ${challenge.name} in zone ${challenge.zone}, by ${challenge.provider}`
+}
+
+function mark(action: NodePlan['action'], paint: Paint): string {
+  if (action === 'none') return paint('dim', '=')
+  if (action === 'unreachable' || action === 'blocked') return paint('red', '!')
+  return paint('yellow', '~')
+}
+
+function sayAction({ action, from, to }: NodePlan): string {
+  switch (action) {
+    case 'install':
+    case 'roll-back':
+      return from === undefined || from === to ? `version ${to}` : `version ${from} → ${to}`
+    case 'reload':
+      return `reload, version ${to}`
+    case 'none':
+      return to === undefined ? 'nothing to do' : `version ${to}`
+    case 'unreachable':
+      return 'not reached'
+    case 'blocked':
+      return 'blocked'
+  }
+}
+
+function renderNotes({ node, action, drift, error }: NodePlan, paint: Paint): string[] {
+  const hints = [
+    ...(error?.hints ?? []),
+    ...drift.flatMap((one) => (one.kind === 'blocked' && action === 'blocked' ? one.hint : [])),
+  ].map((hint) => `  hint: ${node}: ${hint}`)
+  const details = drift.flatMap((one) => (one.kind === 'blocked' && one.detail ? one.detail.split('\n') : []))
+  const notices = drift.flatMap((one) =>
+    one.kind === 'notice' ? `  ${paint('yellow', 'note')}: ${node}: ${one.because}` : [],
+  )
+  const blocked =
+    action === 'none'
+      ? drift.flatMap((one) =>
+          one.kind === 'blocked' ? `  ${paint('yellow', 'note')}: ${node}: ${one.because}` : [],
+        )
+      : []
+  return [...details.map((line) => `      ${paint('dim', line)}`), ...hints, ...notices, ...blocked]
+}
+
+/** `Plan: 1 version to issue, 4 nodes to change: first a, then b and c.` or why there is nothing to do. */
+export function sayPlan(plan: Plan): string {
+  if (!hasChanges(plan)) return hasProblems(plan) ? sayStuck(plan) : sayRight(plan)
+  const issue = plan.certificates.filter(({ issuance }) => issuance.kind === 'issue').length
+  const steps = plan.certificates.flatMap(({ nodes }) => nodes)
+  const counts = [
+    sayCount(issue, 'version', 'to issue'),
+    sayCount(steps.filter((step) => isChange(step) && step.action !== 'reload').length, 'node', 'to change'),
+    sayCount(steps.filter(({ action }) => action === 'reload').length, 'node', 'to reload'),
+    sayCount(
+      steps.filter(({ action }) => action === 'unreachable' || action === 'blocked').length,
+      'node',
+      'left out',
+    ),
+  ].filter((count) => count !== '')
+  const waves = plan.certificates.length === 1 ? sayWaves(plan.certificates[0]!.waves) : ''
+  return `Plan: ${counts.join(', ')}${waves}.`
+}
+
+function sayWaves(waves: CertificatePlan['waves']): string {
+  if (waves.length < 2) return ''
+  return `: first ${waves.map((wave) => joinNames(wave)).join(', then ')}`
+}
+
+function joinNames(names: readonly string[]): string {
+  if (names.length > 6) return `${names.length} nodes`
+  return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
+}
+
+function sayCount(count: number, noun: string, verb: string): string {
+  return count === 0 ? '' : `${count} ${noun}${count === 1 ? '' : 's'} ${verb}`
+}
+
+function sayRight({ certificates }: Plan): string {
+  const [only] = certificates
+  if (certificates.length !== 1 || only?.issuance.kind !== 'keep') {
+    return `No changes. ${sayCount(certificates.length, 'certificate', '').trim()} right on every node.`
+  }
+  const { number, notAfter } = only.issuance
+  const nodes = sayCount(only.nodes.length, 'node', '').trim()
+  return `No changes. ${only.certificate} is version ${number} on ${nodes}, valid until ${sayInstant(notAfter)}.`
+}
+
+function sayStuck({ certificates }: Plan): string {
+  const nodes = certificates
+    .flatMap((one) => one.nodes)
+    .filter(({ action }) => action === 'unreachable' || action === 'blocked')
+  const refused = certificates.filter(({ issuance }) => issuance.kind === 'refuse').length
+  const parts = [
+    sayCount(refused, 'certificate', 'can not be issued'),
+    sayCount(nodes.length, 'node', 'can not be changed'),
+  ]
+  return `Nothing can be done: ${parts.filter((part) => part !== '').join(', ')}.`
+}

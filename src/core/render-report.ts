@@ -1,0 +1,52 @@
+import { sayInstant } from './duration.ts'
+import { table } from './paint.ts'
+import type { Paint } from './paint.ts'
+import type { CertificateResult, NodeResult, RunResult } from './result.ts'
+
+/** What a run did: a table of nodes and one sentence for each certificate. */
+export function renderReport(result: RunResult, paint: Paint): string {
+  return result.certificates.map((certificate) => renderCertificate(certificate, paint)).join('\n\n')
+}
+
+function renderCertificate(result: CertificateResult, paint: Paint): string {
+  const header = ['NODE', 'RESULT', 'VERSION', ''].map((cell) => paint('dim', cell))
+  const rows = result.nodes.map((node) => [
+    node.node,
+    sayStatus(node, paint),
+    sayVersions(node),
+    node.because,
+  ])
+  const grid = rows.length === 0 ? [] : table([header, ...rows], '  ')
+  return [paint('bold', result.certificate), ...grid, '', sayResult(result)].join('\n')
+}
+
+function sayStatus({ status }: NodeResult, paint: Paint): string {
+  switch (status) {
+    case 'done':
+      return paint('green', 'done')
+    case 'unchanged':
+      return paint('green', 'right')
+    case 'failed':
+      return paint('red', 'failed')
+    case 'not-run':
+      return paint('yellow', 'not run')
+  }
+}
+
+function sayVersions({ status, from, to }: NodeResult): string {
+  if (status === 'done' && from !== undefined && to !== undefined && from !== to) return `${from} → ${to}`
+  return `${(status === 'done' ? to : from) ?? '-'}`
+}
+
+function sayResult({ certificate, issuance, nodes, halted }: CertificateResult): string {
+  const good = nodes.filter(({ status }) => status === 'done' || status === 'unchanged').length
+  const version = issuance.number === undefined ? '' : ` version ${issuance.number}`
+  const validity = issuance.notAfter === undefined ? '' : `, valid until ${sayInstant(issuance.notAfter)}`
+  if (issuance.status === 'failed') return `${certificate}: nothing was rolled out.`
+  if (nodes.length === 0)
+    return `${certificate}:${version} is stored${validity}; no node is configured for it.`
+  const stopped = halted === undefined ? '' : ` The rollout halted: ${halted}.`
+  if (issuance.number === undefined)
+    return `${certificate}: ${good} of ${nodes.length} nodes are as asked for.${stopped}`
+  return `${certificate}:${version} is on ${good} of ${nodes.length} nodes${validity}.${stopped}`
+}

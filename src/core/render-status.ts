@@ -1,0 +1,58 @@
+import { leafOf } from './drift.ts'
+import { sayValidity } from './duration.ts'
+import type { Served } from './node.ts'
+import { table } from './paint.ts'
+import type { Paint } from './paint.ts'
+import type { CertificatePlan, NodeObservation, Observed, Plan } from './plan.ts'
+
+/** What every node serves and holds, and whether that is right: one table for each certificate. */
+export function renderStatus(plan: Plan, observed: Observed, paint: Paint): string {
+  return plan.certificates.map((certificate) => renderCertificate(certificate, observed, paint)).join('\n\n')
+}
+
+function renderCertificate(
+  { certificate, issuance, nodes }: CertificatePlan,
+  observed: Observed,
+  paint: Paint,
+): string {
+  const header = ['NODE', 'LIVE', 'SERVES', 'STATE'].map((cell) => paint('dim', cell))
+  const rows = nodes.map(({ node, from, action, because }) => {
+    const seen = observed.nodes[node]
+    const right = action === 'none'
+    const state = right ? paint('green', 'right') : paint('red', sayState(action, because))
+    return [
+      node,
+      from === undefined ? '-' : `version ${from}`,
+      sayServed(seen, certificate, observed.now),
+      state,
+    ]
+  })
+  const stored = observed.certificates[certificate]?.versions.at(-1)
+  const head = stored
+    ? `version ${stored.number} is stored, ${sayValidity(stored.leaf.notAfter, observed.now)}`
+    : 'no version is stored here'
+  const due = issuance.kind === 'issue' ? `; a new version is due, because ${issuance.because}` : ''
+  return [`${paint('bold', certificate)}: ${head}${due}`, ...table([header, ...rows], '  ')].join('\n')
+}
+
+function sayState(action: CertificatePlan['nodes'][number]['action'], because: string): string {
+  if (action === 'unreachable' || action === 'blocked') return because
+  return action === 'reload' ? 'nginx has not read its files' : 'to be changed'
+}
+
+function sayServed(seen: NodeObservation | undefined, certificate: string, now: Date): string {
+  const answers = seen?.served[certificate] ?? []
+  const lineage = seen?.inspection?.lineages[certificate]
+  const onDisk = lineage && leafOf(lineage)?.fingerprint
+  const said = answers.map((answer) => sayAnswer(answer, { onDisk, now }))
+  return [...new Set(said)].join('; ') || 'not asked'
+}
+
+function sayAnswer(
+  { leaf, error }: Served,
+  { onDisk, now }: { onDisk: string | undefined; now: Date },
+): string {
+  if (!leaf) return error ?? 'no certificate'
+  const which = leaf.fingerprint === onDisk ? '' : `another certificate by ${leaf.issuer}, `
+  return `${which}${sayValidity(leaf.notAfter, now)}`
+}

@@ -1,0 +1,75 @@
+import type { Certificate } from './certificate.ts'
+import { fileKinds } from './certificate.ts'
+import { findDrift } from './drift.ts'
+import type { Lineage } from './node.ts'
+import type { CertificatePlan, NodePlan, Observed, Plan } from './plan.ts'
+import { cutWaves } from './waves.ts'
+import type { RolloutSettings } from './waves.ts'
+
+export interface RollBackRequest {
+  readonly certificate: Certificate
+  readonly rollout: RolloutSettings
+  /** The version to go back to; undefined: each node's own version before the one that live points to. */
+  readonly toVersion: number | undefined
+  readonly only: readonly string[] | undefined
+}
+
+/** Plans the way back to a version that each node already holds; nothing is issued and nothing is sent. */
+export function planRollBack(request: RollBackRequest, observed: Observed): Plan {
+  const { certificate, rollout, only } = request
+  const names = certificate.nodes.filter((node) => only?.includes(node) ?? true)
+  const nodes = names.map((node) => planNode(node, request, observed))
+  const changed = nodes.filter(({ action }) => action === 'roll-back').map(({ node }) => node)
+  const served = names.flatMap((node) => observed.nodes[node]?.served[certificate.name] ?? [])
+  const plan: CertificatePlan = {
+    certificate: certificate.name,
+    issuance: { kind: 'roll-back', because: 'it was asked for' },
+    nodes: nodes.toSorted((a, b) => Number(a.action !== 'roll-back') - Number(b.action !== 'roll-back')),
+    waves: cutWaves(changed, rollout),
+    served: served.flatMap(({ leaf }) => leaf ?? []),
+  }
+  return { format: 1, at: observed.now.toISOString(), certificates: [plan] }
+}
+
+function planNode(node: string, { certificate, toVersion }: RollBackRequest, observed: Observed): NodePlan {
+  const seen = observed.nodes[node]
+  if (!seen?.inspection) {
+    const error = seen?.error ?? { message: `${node}: was not inspected`, hints: [] }
+    return { node, action: 'unreachable', because: error.message.replace(`${node}: `, ''), drift: [], error }
+  }
+  const { inspection, served } = seen
+  const lineage = inspection.lineages[certificate.name]
+  const found = {
+    certificate: certificate.name,
+    wanted: undefined,
+    inspection,
+    served: served[certificate.name] ?? [],
+  }
+  const drift = findDrift({ ...found, now: observed.now })
+  const entry = lineage?.live.privkey
+  const from = entry?.is === 'link' ? entry.number : undefined
+  const complete = lineage ? completeVersions(lineage) : []
+  const to = toVersion ?? complete.findLast((number) => number < (from ?? 0))
+  const base = { node, drift, ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) }
+
+  const blocked = drift.find(({ kind }) => kind === 'blocked')
+  if (blocked) return { ...base, action: 'blocked', because: blocked.because }
+  if (to === undefined || !complete.includes(to))
+    return { ...base, action: 'blocked', ...sayMissing(to, from, complete) }
+  if (to === from) return { ...base, action: 'none', because: `live already points to version ${to}` }
+  return { ...base, action: 'roll-back', because: `live points to version ${from ?? 'none'}` }
+}
+
+function sayMissing(to: number | undefined, from: number | undefined, complete: readonly number[]) {
+  const what =
+    to === undefined ? `no complete version before ${from ?? 'the one in live'}` : `no complete version ${to}`
+  return { because: `its archive holds ${what} (complete: ${complete.join(', ') || 'none'})` }
+}
+
+/** Numbers for which all four files exist, ascending. */
+function completeVersions({ archive }: Lineage): number[] {
+  const numbers = [...new Set(archive.map(({ number }) => number))].toSorted((a, b) => a - b)
+  return numbers.filter((number) =>
+    fileKinds.every((kind) => archive.some((file) => file.kind === kind && file.number === number)),
+  )
+}

@@ -1,0 +1,88 @@
+import { sayInstant } from './duration.ts'
+import type { Event } from './event.ts'
+
+/** Whom an event is about, and what it says, for a line or a cell. `undefined`: not worth a word. */
+export interface Saying {
+  /** A node's name or a certificate's. */
+  readonly subject: string
+  readonly text: string
+  readonly state: 'busy' | 'good' | 'bad'
+}
+
+export function sayEvent(event: Event): Saying | undefined {
+  switch (event.kind) {
+    case 'account-created':
+      return busy(event.certificate, `account made at the CA: ${event.url}`)
+    case 'key-stored':
+      return busy(event.certificate, 'key made and stored')
+    case 'order-created':
+      return busy(event.certificate, `${event.resumed ? 'order taken up again' : 'order made'}: ${event.url}`)
+    case 'txt-created':
+      return busy(event.certificate, `TXT ${event.name} made by ${event.provider}`)
+    case 'propagation':
+      return busy(event.certificate, `TXT seen on ${event.seen} of ${event.servers} name servers`)
+    case 'challenge-answered':
+      return busy(event.certificate, `challenge for ${event.identifier} answered`)
+    case 'finalize-sent':
+      return busy(event.certificate, 'order finalized')
+    case 'version-stored':
+      return good(
+        event.certificate,
+        `version ${event.number} stored, valid until ${sayInstant(event.notAfter)}`,
+      )
+    case 'txt-removed':
+      return good(event.certificate, `TXT ${event.name} removed`)
+    case 'warning':
+      return bad(event.certificate, `warning: ${event.message}`)
+    case 'node-connecting':
+      return busy(event.node, 'connecting')
+    case 'node-inspected':
+      return busy(event.node, 'inspected')
+    case 'node-unreachable':
+      return bad(event.node, event.error.message.replace(`${event.node}: `, ''))
+    case 'node-installing':
+      return busy(event.node, `installing version ${event.number}`)
+    case 'node-step':
+      return busy(event.node, steps[event.step])
+    case 'node-verifying':
+      return busy(event.node, 'verifying by handshake')
+    case 'node-verified':
+      return good(event.node, `serves version ${event.number}`)
+    case 'node-rolled-back':
+      return bad(event.node, `rolled back to version ${event.number}`)
+    case 'node-failed':
+      return bad(event.node, event.error.message.replace(`${event.node}: `, ''))
+    case 'wave-started':
+      return busy(event.certificate, `${sayWave(event.wave, event.waves)}: ${event.nodes.join(', ')}`)
+    case 'halted':
+      return bad(
+        event.certificate,
+        `halted, because ${event.because}; not started: ${event.notStarted.join(', ')}`,
+      )
+  }
+}
+
+const steps = {
+  locked: 'locked',
+  staged: 'files staged',
+  switched: 'live switched',
+  tested: 'nginx -t passed',
+  reloaded: 'nginx reloaded',
+  restored: 'live switched back',
+} as const
+
+function sayWave(wave: number, waves: number): string {
+  return wave === 1 && waves > 1 ? 'canary' : `wave ${wave} of ${waves}`
+}
+
+function busy(subject: string, text: string): Saying {
+  return { subject, text, state: 'busy' }
+}
+
+function good(subject: string, text: string): Saying {
+  return { subject, text, state: 'good' }
+}
+
+function bad(subject: string, text: string): Saying {
+  return { subject, text, state: 'bad' }
+}
