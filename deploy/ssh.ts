@@ -2,8 +2,9 @@ import type { Duplex } from 'node:stream'
 import type { Node } from '../src/core/node.ts'
 import type { Connect, RunOptions, Said, Shell } from './shell.ts'
 import { causeOf } from './cause.ts'
-import { hopError, hopsTo, placeOf } from './ssh/hop.ts'
-import { forward, type Login, login, type LoginOptions, type Timeouts } from './ssh/login.ts'
+import { type Hop, hopError, hopsTo, placeOf } from './ssh/hop.ts'
+import { type Login, login, type LoginOptions, type Timeouts } from './ssh/login.ts'
+import { forward } from './ssh/reach.ts'
 import { type Session, startSession } from './ssh/session.ts'
 
 export interface SshOptions {
@@ -22,17 +23,21 @@ const defaults = { connect: 10_000, login: 15_000, keepalive: 3_000, silence: 15
  */
 export function createConnect(options: SshOptions = {}): Connect {
   const timeouts = { ...defaults, ...options.timeouts }
-  const random = options.random ?? Math.random
   return async (node, signal) => {
-    const logins = await loginsTo(node, { agentSocket: options.agentSocket, timeouts, random, signal })
+    const logins = await loginsTo(hopsTo(node), loginOptions(options, signal))
     return shellOver(node, logins, timeouts)
   }
 }
 
-async function loginsTo(node: Node, options: LoginOptions): Promise<readonly Login[]> {
+export function loginOptions({ agentSocket, timeouts, random = Math.random }: SshOptions, signal: AbortSignal): LoginOptions {
+  return { agentSocket, timeouts: { ...defaults, ...timeouts }, random, signal }
+}
+
+/** One login after the other, each through the one before. */
+export async function loginsTo(hops: readonly Hop[], options: LoginOptions): Promise<readonly Login[]> {
   const logins: Login[] = []
   try {
-    for (const hop of hopsTo(node)) logins.push(await login(hop, logins.at(-1), options))
+    for (const hop of hops) logins.push(await login(hop, logins.at(-1), options))
     return logins
   } catch (error) {
     closeAll(logins)
@@ -81,6 +86,6 @@ function shellOver(node: Node, logins: readonly Login[], timeouts: typeof defaul
 }
 
 /** The last hop first, while those before it still carry its goodbye. */
-function closeAll(logins: readonly Login[]): void {
+export function closeAll(logins: readonly Login[]): void {
   for (const one of logins.toReversed()) one.close()
 }

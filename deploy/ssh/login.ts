@@ -1,14 +1,13 @@
 import { addAbortListener } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Duplex } from 'node:stream'
 import type { Client } from 'ssh2'
 import { causeOf } from '../cause.ts'
-import { dial } from '../dial.ts'
 import { hostKeyAlgorithms, type KnownHost } from '../known-hosts.ts'
 import { createVerifier, readKnownHosts, type Verifier } from './host-key.ts'
-import { type Hop, hopError, placeOf } from './hop.ts'
+import type { Hop } from './hop.ts'
 import { type Identity, readIdentity, type Ssh2 } from './identity.ts'
-import { Dropped, whyNoLogin } from './refusal.ts'
+import { withStream } from './reach.ts'
+import { whyNoLogin } from './refusal.ts'
 
 /** Milliseconds. */
 export interface Timeouts {
@@ -38,25 +37,12 @@ export interface Login {
   readonly close: () => void
 }
 
-/**
- * Logs in at one hop, directly or through the hop before. A node that drops the connection before its
- * handshake is busy (sshd's MaxStartups): that is tried three times more; nothing after it ever is.
- */
+/** Logs in at one hop, directly or through the hop before. Throws NodeError, and leaves nothing open then. */
 export async function login(hop: Hop, before: Login | undefined, options: LoginOptions): Promise<Login> {
   const parts = readParts(hop, options)
   // It is awaited after the dialling, which may fail first.
   parts.catch(() => undefined)
-  for (let pauseMs = 200; ; pauseMs *= 2) {
-    const stream = await reach(hop, before, options)
-    try {
-      return await enter(hop, stream, { ...(await parts), options })
-    } catch (error) {
-      stream.destroy()
-      if (!(error instanceof Dropped)) throw error
-      if (pauseMs > 800) throw error.said
-      await sleep(pauseMs * (0.5 + options.random()), undefined, { signal: options.signal })
-    }
-  }
+  return withStream({ hop, before, ...options }, async (stream) => enter(hop, stream, { ...(await parts), options }))
 }
 
 interface Parts {
@@ -70,45 +56,6 @@ async function readParts(hop: Hop, { agentSocket }: LoginOptions): Promise<Parts
   const ssh2 = (await import('ssh2')).default
   const [identity, known] = await Promise.all([readIdentity(hop, ssh2, agentSocket), readKnownHosts(hop)])
   return { ssh2, identity, known }
-}
-
-async function reach(hop: Hop, before: Login | undefined, options: LoginOptions): Promise<Duplex> {
-  const { address, port } = hop.target
-  const { timeouts, signal } = options
-  const through = before ? ` through ${placeOf(before.hop)}` : ''
-  try {
-    if (before) return await forward(before, { address, port, timeoutMs: timeouts.connect })
-    return await dial(address, port, { timeoutMs: timeouts.connect, signal })
-  } catch (error) {
-    throw hopError(hop, 'connect', {
-      message: `connect to ${placeOf(hop)}${through} failed: ${signal.aborted ? 'interrupted' : causeOf(error)}`,
-      hint: signal.aborted ? undefined : `ssh -v -p ${port} ${hop.target.user}@${address}`,
-      cause: error,
-    })
-  }
-}
-
-export interface ForwardTo {
-  readonly address: string
-  readonly port: number
-  readonly timeoutMs: number
-}
-
-/** A TCP stream from where `login` is to address:port. Throws with the reason sshd gives. */
-export async function forward(login: Login, { address, port, timeoutMs }: ForwardTo): Promise<Duplex> {
-  return new Promise((resolve, reject) => {
-    let late = false
-    const timer = setTimeout(() => {
-      late = true
-      reject(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' }))
-    }, timeoutMs)
-    login.client.forwardOut('127.0.0.1', 0, address, port, (error, stream) => {
-      clearTimeout(timer)
-      if (error) reject(new Error(error.message.replace('(SSH) Channel open failure: ', '')))
-      else if (late) stream.destroy()
-      else resolve(stream)
-    })
-  })
 }
 
 async function enter(
@@ -165,7 +112,7 @@ async function enter(
  * ssh2 knows CBC, SHA-1 and ChaCha20-Poly1305 too. The last is open to a prefix cut (Terrapin, CVE-2023-48795)
  * where the node has no strict key exchange, which can't be asked for; every OpenSSH since 6.2 has AES-GCM.
  */
-const algorithms = {
+export const algorithms = {
   kex: [
     'curve25519-sha256',
     'curve25519-sha256@libssh.org',
