@@ -1,0 +1,66 @@
+import { ProviderError } from '../core/errors.ts'
+import { baseName, challengeName } from './challenge.ts'
+import type { Resolver } from './resolver.ts'
+import { isWildcardOnly, refuseWildcardOnly } from './wildcard.ts'
+import { findZone } from './zone.ts'
+
+const maxHops = 8
+
+/** Where the CA's look-up of an identifier's challenge ends. */
+export interface Destination {
+  readonly zone: string
+  readonly name: string
+  /** From `_acme-challenge.NAME` to `name`; one entry when nothing is delegated. */
+  readonly chain: readonly string[]
+}
+
+/** Throws ProviderError: a loop, too many hops, no zone, a name that a record would take off the net. */
+export async function findDestination(
+  identifier: string,
+  resolver: Resolver,
+  signal: AbortSignal,
+): Promise<Destination> {
+  const chain = await followCnames(challengeName(identifier), resolver, signal)
+  const name = chain.at(-1) ?? ''
+  const zone = await findZone(name, resolver, signal).catch((error: unknown) => {
+    if (chain.length > 1 && error instanceof ProviderError) throw dangling(chain, error)
+    throw error
+  })
+  const base = baseName(identifier)
+  // A zone's own name always exists; so does a name with a delegation below it.
+  if (chain.length === 1 && base !== zone) await refuseWildcardOnly(base, resolver, signal)
+  return { zone, name, chain }
+}
+
+async function followCnames(start: string, resolver: Resolver, signal: AbortSignal): Promise<string[]> {
+  const chain = [start]
+  for (;;) {
+    const name = chain.at(-1) ?? start
+    const [target] = await resolver.lookUp(name, 'CNAME', signal).catch((error: unknown) => {
+      if (chain.length > 1 && error instanceof ProviderError) throw dangling(chain, error)
+      throw error
+    })
+    if (target === undefined) return chain
+    // `*.example.com CNAME …` answers here, too, but gives way to a record at the name.
+    if (chain.length === 1 && (await isWildcardOnly(name, resolver, signal))) return chain
+    if (chain.includes(target)) throw badChain('a CNAME loop', [...chain, target])
+    chain.push(target)
+    if (chain.length > maxHops + 1) throw badChain(`more than ${maxHops} CNAMEs`, chain)
+  }
+}
+
+function badChain(what: string, chain: readonly string[]): ProviderError {
+  return new ProviderError(`following ${chain[0]} failed: ${what}: ${chain.join(' → ')}`, {
+    hint: `let one CNAME lead from ${chain[0]} to a name in a zone that a provider of the configuration holds`,
+  })
+}
+
+function dangling(chain: readonly string[], cause: ProviderError): ProviderError {
+  return new ProviderError(`following ${chain.join(' → ')} failed: ${cause.message}`, {
+    cause,
+    hint: [
+      `the zone of ${chain.at(-1)} does not answer: mend it, or change the CNAME at ${chain.at(-2)}`,
+      ...cause.hints,
+    ],
+  })
+}
