@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -6,12 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-
-export interface Ran {
-  readonly stdout: string
-  readonly stderr: string
-  readonly exitCode: number
-}
+import { command } from './command.ts'
 
 /** Namespaces of a lab's own. Everything in them ends with this process, even when it is killed. */
 export interface Enclosure extends AsyncDisposable {
@@ -72,7 +67,7 @@ export async function openEnclosure(): Promise<Enclosure> {
     path: (inside) => `/proc/${pid}/root${inside}`,
     async run(argv, { input, cwd } = {}) {
       const place = cwd === undefined ? [] : [`--wdns=${cwd}`]
-      const ran = await command(['nsenter', ...enter, ...place, ...argv], input)
+      const ran = await command(['nsenter', ...enter, ...place, ...argv], { input })
       if (ran.exitCode !== 0)
         throw new Error(`${argv.join(' ')} (exit ${ran.exitCode}): ${ran.stderr.trim()}`)
       return ran.stdout
@@ -90,20 +85,6 @@ export async function openEnclosure(): Promise<Enclosure> {
       await ended
     },
   }
-}
-
-/** Runs a program to its end, whatever that is. */
-export async function command(argv: readonly string[], input = ''): Promise<Ran> {
-  const [program = '', ...rest] = argv
-  return await new Promise((resolve, reject) => {
-    const child = execFile(program, rest, { maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
-      if (error && typeof error.code !== 'number' && !error.signal) return reject(error)
-      resolve({ stdout, stderr, exitCode: child.exitCode ?? 128 })
-    })
-    // A program that ends before it has read its input is no failure of ours.
-    child.stdin?.on('error', () => undefined)
-    child.stdin?.end(input)
-  })
 }
 
 /** Folders and empty cgroups of labs whose owner and whose init process were both killed. */

@@ -3,7 +3,8 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { command, populated, type Enclosure, type Ran } from './enclosure.ts'
+import { command, type Ran } from './command.ts'
+import { populated, type Enclosure } from './enclosure.ts'
 import { configuration } from './host-configuration.ts'
 
 export interface Host {
@@ -30,10 +31,8 @@ export interface Host {
 
 export interface HostOptions {
   readonly name: string
-  /** n of 10.77.n.0/24 and fd77:0:0:n::/64. */
-  readonly subnet: number
-  /** The last part of both addresses. */
-  readonly number: number
+  readonly address: string
+  readonly address6: string
   /** The authorized_keys of root and deploy. */
   readonly login: string
 }
@@ -41,10 +40,8 @@ export interface HostOptions {
 /** Makes the files of a host; `boot` starts it. */
 export async function createHost(
   enclosure: Enclosure,
-  { name, subnet, number, login }: HostOptions,
+  { name, address, address6, login }: HostOptions,
 ): Promise<Host> {
-  const address = `10.77.${subnet}.${number}`
-  const address6 = `fd77:0:0:${subnet.toString(16)}::${number}`
   const place = `/run/certs-lab-${enclosure.id}/${name}`
   const root = `${place}/root`
   const rootfs = enclosure.path(root)
@@ -66,7 +63,7 @@ export async function createHost(
     },
     async tryExec(text) {
       const leader = await leaderOf(control('payload'))
-      return await command(['nsenter', '-t', leader, '--all', '--wdns=/', '/bin/sh', '-s'], text)
+      return await command(['nsenter', '-t', leader, '--all', '--wdns=/', '/bin/sh', '-s'], { input: text })
     },
     async writeFile(path, text, mode = 0o644) {
       await writeFile(join(rootfs, path), text, { mode })

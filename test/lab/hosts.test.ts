@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { command } from './enclosure.ts'
+import { command } from './command.ts'
 import { startHosts, type Host, type Lab } from './hosts.ts'
 import { skipUnless } from './machine.ts'
 
@@ -22,7 +22,7 @@ describe.skipIf(await skipUnless('hosts'))('the hosts of the lab', () => {
   async function ssh(user: string, address: string, script: string): Promise<string> {
     const known = ['-o', `UserKnownHostsFile=${lab.knownHosts}`, '-o', 'StrictHostKeyChecking=yes']
     const login = ['-o', 'BatchMode=yes', '-i', lab.identity, `${user}@${address}`]
-    const ran = await command(['ssh', '-F', 'none', ...known, ...login, '/bin/sh -s'], script)
+    const ran = await command(['ssh', '-F', 'none', ...known, ...login, '/bin/sh -s'], { input: script })
     return ran.stdout + ran.stderr
   }
 
@@ -76,7 +76,9 @@ describe.skipIf(await skipUnless('hosts'))('the hosts of the lab', () => {
       after = await host.exec('cat /proc/sys/kernel/random/boot_id').catch(() => '')
     }
     expect(after).not.toBe(before)
-    expect(await host.exec('cat /etc/mark; systemctl is-system-running --wait')).toBe('here\nrunning\n')
+    await expect
+      .poll(async () => (await host.tryExec('cat /etc/mark; systemctl is-active ssh nginx')).stdout)
+      .toBe('here\nactive\nactive\n')
   })
 })
 

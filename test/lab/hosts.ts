@@ -1,7 +1,8 @@
 import { randomInt } from 'node:crypto'
 import { appendFile, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { command, openEnclosure, type Enclosure } from './enclosure.ts'
+import { command } from './command.ts'
+import { openEnclosure, type Enclosure } from './enclosure.ts'
 import { createHost, makeKey, type Host } from './host.ts'
 
 export type { Host } from './host.ts'
@@ -9,7 +10,14 @@ export type { Host } from './host.ts'
 export interface LabOptions {
   readonly nodes: readonly string[]
   /** Called for each host when its files are there and before it boots. */
-  readonly prepare?: (host: Host) => Promise<void>
+  readonly prepare?: (host: Host, lab: LabBeforeBoot) => Promise<void>
+}
+
+export interface LabBeforeBoot {
+  /** The lab's folder on this machine. */
+  readonly folder: string
+  /** The IPv4 address that a host of this lab has or will have. */
+  readonly addressOf: (name: string) => string
 }
 
 /** Debian hosts of a lab: systemd, networkd, journald, sshd, sudo, nginx, each with its own addresses. */
@@ -43,10 +51,14 @@ export async function startHosts(options: LabOptions): Promise<Lab> {
     const knownHosts = join(enclosure.folder, 'known_hosts')
     await makeKey(identity, 'certs-lab')
     const login = await readFile(`${identity}.pub`, 'utf8')
+    const before: LabBeforeBoot = {
+      folder: enclosure.folder,
+      addressOf: (name) => addressesOf(subnet, options.nodes.indexOf(name)).address,
+    }
     const hosts = await Promise.all(
       options.nodes.map(async (name, index) => {
-        const host = await createHost(enclosure, { name, subnet, number: index + 10, login })
-        await options.prepare?.(host)
+        const host = await createHost(enclosure, { name, login, ...addressesOf(subnet, index) })
+        await options.prepare?.(host, before)
         await host.boot()
         return host
       }),
@@ -72,6 +84,11 @@ export async function startHosts(options: LabOptions): Promise<Lab> {
     await enclosure[Symbol.asyncDispose]()
     throw error
   }
+}
+
+function addressesOf(subnet: number, index: number): { address: string; address6: string } {
+  const number = index + 10
+  return { address: `10.77.${subnet}.${number}`, address6: `fd77:0:0:${subnet.toString(16)}::${number}` }
 }
 
 /** Connects this machine to the lab's bridge; returns n of 10.77.n.0/24 and fd77:0:0:n::/64. */
