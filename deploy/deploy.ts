@@ -1,7 +1,7 @@
 import type { Certificate, Version } from '../src/core/certificate.ts'
 import { sayValidity } from '../src/core/duration.ts'
 import { NodeError } from '../src/core/errors.ts'
-import type { Emit } from '../src/core/event.ts'
+import type { Emit, InstallStep } from '../src/core/event.ts'
 import type { Node } from '../src/core/node.ts'
 import type { VersionFacts } from '../src/core/version.ts'
 import type { Fleet } from './fleet.ts'
@@ -66,7 +66,7 @@ async function installOnce(deployment: Deployment, { fleet, emit, signal }: Mean
     certificate: certificate.name,
     version,
     forceReload: reloadOnly,
-    onStep: (step: Parameters<Parameters<typeof install>[2]['onStep']>[0]) =>
+    onStep: (step: InstallStep) =>
       emit({ kind: 'node-step', node: node.name, certificate: certificate.name, step }),
     signal,
   }

@@ -30,6 +30,7 @@ export async function rollBack(order: RollBackOrder, { fleet, emit, signal }: Me
   const back = await rollback(await fleet.shell(node), node, {
     certificate: certificate.name,
     number,
+    forceReload: true,
     signal,
   })
   const leaf = leafOf(back.lineage)

@@ -37,6 +37,7 @@ export async function undo(failure: NodeError, input: UndoInput): Promise<NodeEr
     const back = await rollback(await fleet.shell(node), node, {
       certificate: certificate.name,
       number,
+      forceReload: true,
       signal,
     })
     const leaf = leafOf(back.lineage)

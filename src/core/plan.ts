@@ -256,8 +256,7 @@ function decideAction(
   if (blocked && needed) return { action: 'blocked', because: blocked.because }
   if (issuing)
     return { action: 'install', because: served?.because ?? files?.because ?? 'a new version is issued' }
-  if (files)
-    return { action: 'install', because: served ? `${served.because}; ${files.because}` : files.because }
+  if (files) return { action: 'install', because: served?.because ?? files.because }
   if (served) return { action: 'reload', because: served.because }
   return { action: 'none', because: 'serves it, and its files are right' }
 }

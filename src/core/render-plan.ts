@@ -26,8 +26,7 @@ function hasNotice({ drift }: NodePlan): boolean {
 
 function renderCertificate(plan: CertificatePlan, now: Date, paint: Paint): string {
   const rows = plan.nodes.map((node) => [
-    mark(node.action, paint),
-    node.node,
+    `${mark(node.action, paint)} ${node.node}`,
     sayAction(node),
     paint('dim', node.because),
   ])

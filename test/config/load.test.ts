@@ -1,0 +1,160 @@
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { providers } from '../../providers/index.ts'
+import { template } from '../../src/commands/init-template.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { ConfigError } from '../../src/core/errors.ts'
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'certs-config-'))
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+async function load(text: string, env: Record<string, string> = {}) {
+  const file = path.join(folder, 'certs.config.ts')
+  await writeFile(file, text)
+  return loadConfig({ file, env, cwd: folder, home: '/home/ops', uid: process.getuid!(), providers })
+}
+
+/** The error of a load that must fail, as one text. */
+async function refusal(text: string): Promise<string> {
+  const error = await load(text).then(
+    () => undefined,
+    (caught: unknown) => caught,
+  )
+  expect(error).toBeInstanceOf(ConfigError)
+  const { message, detail = '', hints } = error as ConfigError
+  return [message, detail, ...hints].join('\n').replaceAll(folder, '')
+}
+
+const minimal = (extra: string, certificates = `'a.example': {}`) =>
+  `export default { dns: { cf: { provider: 'cloudflare', apiToken: { env: 'T' } } }, certificates: { ${certificates} }, ${extra} }`
+
+test('what certs init writes loads as it is', async () => {
+  const settings = await load(template)
+  expect(settings.certificates['www.example.com']?.nodes).toEqual(['web-1', 'web-2'])
+})
+
+test('the example in the repository is the fleet of the incident', async () => {
+  const file = path.resolve(import.meta.dirname, '../../certs.config.ts')
+  const settings = await loadConfig({
+    file,
+    env: {},
+    cwd: folder,
+    home: '/home/ops',
+    uid: process.getuid!(),
+    providers,
+  })
+  expect(settings.certificates['media.hachyderm.io']?.nodes).toEqual([
+    'cdn-frankfurt-1',
+    'cdn-fremont-1',
+    'sally',
+    'esme',
+  ])
+  expect(settings.acme.directory).toBe('https://acme-v02.api.letsencrypt.org/directory')
+})
+
+test('defaults are filled in, and paths are absolute', async () => {
+  const settings = await load(
+    minimal(`nodes: { sally: { address: '203.0.113.13' } }`, `'a.example': { nodes: ['sally'] }`),
+  )
+  expect(settings.state).toBe('/var/lib/certs')
+  expect(settings.nodes['sally']).toEqual({
+    name: 'sally',
+    groups: [],
+    ssh: {
+      address: '203.0.113.13',
+      port: 22,
+      user: 'root',
+      identity: '/home/ops/.ssh/id_ed25519',
+      knownHosts: '/home/ops/.ssh/known_hosts',
+    },
+    sudo: false,
+    jump: [],
+    root: '/etc/letsencrypt',
+    nginx: { test: ['nginx', '-t'], reload: ['systemctl', 'reload', 'nginx'] },
+    endpoints: [{ address: '203.0.113.13', port: 443, via: 'direct' }],
+  })
+})
+
+test.each([
+  [`[2001:db8::1]:8443`, { address: '2001:db8::1', port: 8443, via: 'direct' }],
+  [`2001:db8::1`, { address: '2001:db8::1', port: 443, via: 'direct' }],
+  [`cdn.example:8443`, { address: 'cdn.example', port: 8443, via: 'direct' }],
+])('an endpoint may be written %s', async (written, endpoint) => {
+  const settings = await load(minimal(`nodes: { n: { address: '192.0.2.1', endpoints: ['${written}'] } }`))
+  expect(settings.nodes['n']?.endpoints).toEqual([endpoint])
+})
+
+test('a jump may name another node, or be an address', async () => {
+  const nodes = `nodes: { gate: { address: '192.0.2.1', user: 'jump' }, inner: { address: '10.0.0.2', jump: ['gate', 'ops@192.0.2.9:2222'] } }`
+  const settings = await load(minimal(nodes))
+  expect(settings.nodes['inner']?.jump).toMatchObject([
+    { name: 'gate', address: '192.0.2.1', user: 'jump', port: 22 },
+    { name: '192.0.2.9', address: '192.0.2.9', user: 'ops', port: 2222 },
+  ])
+})
+
+test('CERTS_STATE overrides the configured state folder', async () => {
+  const settings = await load(minimal(`state: '/srv/certs'`), { CERTS_STATE: '/tmp/other' })
+  expect(settings.state).toBe('/tmp/other')
+})
+
+test.each([
+  ['an unknown key', minimal(`node: {}`), 'unknown key "node", did you mean "nodes"?'],
+  [
+    'an unknown key deep inside',
+    minimal(`nodes: { n: { adress: 'x', address: 'y' } }`),
+    'unknown key "adress", did you mean "address"?',
+  ],
+  [
+    'an unknown provider',
+    `export default { dns: { cf: { provider: 'cloudfare' } }, certificates: {} }`,
+    'unknown provider "cloudfare", did you mean "cloudflare"?',
+  ],
+  [
+    'a setting that the provider does not take',
+    `export default { dns: { cf: { provider: 'cloudflare', apitoken: 'x' } }, certificates: {} }`,
+    'did you mean "apiToken"?',
+  ],
+  [
+    'a node that is not configured',
+    minimal(`nodes: { sally: { address: 'x' } }`, `'a.example': { nodes: ['saly'] }`),
+    'did you mean "sally"?',
+  ],
+  ['a dns entry that is not configured', minimal('', `'a.example': { dns: 'cff' }`), 'did you mean "cf"?'],
+  [
+    'an http directory',
+    minimal(`acme: { directory: 'http://ca.example/dir' }`),
+    'neither a name of ours nor an https URL',
+  ],
+  [
+    'a certificate whose name climbs out of its folder',
+    minimal('', `'../etc': { names: ['a.example'] }`),
+    "a certificate's name is a folder name on every node",
+  ],
+  ['a name that is no DNS name', minimal('', `'a': { names: ['a b.example'] }`), 'a b.example'],
+  ['a share that is none', minimal(`rollout: { waves: ['half'] }`), 'write a share as 50%'],
+  ['no default export', 'export const config = {}', 'it has no default export'],
+  ['a syntax error', 'export default {', 'failed:'],
+])('names %s and the way out', async (_what, text, said) => {
+  expect(await refusal(text)).toContain(said)
+})
+
+test('refuses a configuration that everybody may write', async () => {
+  const file = path.join(folder, 'certs.config.ts')
+  await writeFile(file, minimal(''))
+  await chmod(file, 0o666)
+  const loading = loadConfig({ file, env: {}, cwd: folder, home: '/', uid: process.getuid!(), providers })
+  await expect(loading).rejects.toThrow(/everybody may write it/)
+})
+
+test('says where it looked when there is no configuration', async () => {
+  const loading = loadConfig({ env: {}, cwd: folder, home: '/', uid: 0, providers })
+  await expect(loading).rejects.toThrow(
+    'no configuration found: looked for certs.config.ts and /etc/certs/certs.config.ts',
+  )
+})

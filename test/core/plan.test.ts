@@ -1,0 +1,178 @@
+import { expect, test } from 'vitest'
+import { plainPaint } from '../../src/core/paint.ts'
+import { hasChanges, hasProblems, makePlan } from '../../src/core/plan.ts'
+import type { Observed, PlanRequest } from '../../src/core/plan.ts'
+import { renderPlan } from '../../src/core/render-plan.ts'
+import * as fleet from '../support/observed.ts'
+
+const request: PlanRequest = { certificates: [fleet.certificate], rollout: fleet.rollout, forceRenew: false }
+const challenge = {
+  identifier: fleet.name,
+  name: `_acme-challenge.${fleet.name}`,
+  zone: 'hachyderm.io',
+  provider: 'home',
+}
+
+function plan(observed: Observed, change: Partial<PlanRequest> = {}) {
+  return makePlan({ ...request, ...change }, observed)
+}
+
+function print(observed: Observed, change: Partial<PlanRequest> = {}): string {
+  return renderPlan(plan(observed, change), plainPaint)
+}
+
+test('the night of the incident: issue, then canary and waves, with the reason on every line', () => {
+  expect(print(fleet.observe(fleet.fleetAt(2), [], { challenges: [challenge] }))).toMatchInlineSnapshot(`
+    "media.hachyderm.io
+      + issue version 3, because no version is stored here
+          media.hachyderm.io: TXT _acme-challenge.media.hachyderm.io in zone hachyderm.io, by home
+      ~ cdn-frankfurt-1  version 2 → 3  serves a certificate by R10, expired 10 hours ago
+      ~ cdn-fremont-1    version 2 → 3  serves a certificate by R10, expired 10 hours ago
+      ~ sally            version 2 → 3  serves a certificate by R10, expired 10 hours ago
+      ~ esme             version 2 → 3  serves a certificate by R10, expired 10 hours ago
+
+    Plan: 1 version to issue, 4 nodes to change: first cdn-frankfurt-1, then cdn-fremont-1, then sally and esme."
+  `)
+})
+
+test('all right: nothing to do is a sentence', () => {
+  const observed = fleet.observe(fleet.fleetAt(3), [fleet.version(3)])
+  expect(hasChanges(plan(observed))).toBe(false)
+  expect(print(observed)).toBe(
+    'No changes. media.hachyderm.io is version 3 on 4 nodes, valid until 2027-02-21 11:00 UTC.',
+  )
+})
+
+test('files right, but nginx still serves the old one: only a reload', () => {
+  const stale = { ...fleet.nodeAt(3), served: { [fleet.name]: [fleet.served(fleet.leafOf(2))] } }
+  const made = plan(fleet.observe({ ...fleet.fleetAt(3), sally: stale }, [fleet.version(3)]))
+  expect(made.certificates[0]!.nodes.map(({ node, action }) => `${node} ${action}`)).toEqual([
+    'cdn-frankfurt-1 none',
+    'cdn-fremont-1 none',
+    'sally reload',
+    'esme none',
+  ])
+})
+
+test('a node that can not be reached comes last, fails the plan, and holds up no other', () => {
+  const gone = {
+    error: { message: 'cdn-frankfurt-1: connection refused', hints: ['is sshd running?'] },
+    served: {},
+  }
+  const observed = fleet.observe({ ...fleet.fleetAt(2), 'cdn-frankfurt-1': gone }, [fleet.version(3)])
+  expect(hasProblems(plan(observed))).toBe(true)
+  expect(print(observed)).toMatchInlineSnapshot(`
+    "media.hachyderm.io
+      = keep version 3, valid for 89 days
+      ~ cdn-fremont-1    version 2 → 3  serves a certificate by R10, expired 10 hours ago
+      ~ sally            version 2 → 3  serves a certificate by R10, expired 10 hours ago
+      ~ esme             version 2 → 3  serves a certificate by R10, expired 10 hours ago
+      ! cdn-frankfurt-1  not reached    connection refused
+      hint: cdn-frankfurt-1: is sshd running?
+
+    Plan: 3 nodes to change, 1 node left out: first cdn-fremont-1, then sally, then esme."
+  `)
+})
+
+test('nothing is issued when no node could take it', () => {
+  const gone = (node: string) => ({
+    error: { message: `${node}: connection refused`, hints: [] },
+    served: {},
+  })
+  const nodes = Object.fromEntries(fleet.cdn.map((node) => [node, gone(node)]))
+  const made = plan(fleet.observe(nodes, [], { challenges: [challenge] }))
+  expect(made.certificates[0]).toMatchObject({ issuance: { kind: 'refuse' }, waves: [] })
+  expect(hasChanges(made)).toBe(false)
+})
+
+test('nothing is issued when a name has no zone that we can write', () => {
+  const error = { message: 'no provider holds hachyderm.io', hints: [] }
+  const made = plan(fleet.observe(fleet.fleetAt(2), [], { challenges: [{ identifier: fleet.name, error }] }))
+  expect(made.certificates[0]).toMatchObject({ issuance: { kind: 'refuse', errors: [error] }, waves: [] })
+})
+
+test('the new number is above every number on any node and in the store', () => {
+  const nodes = { ...fleet.fleetAt(2), esme: fleet.nodeAt(7) }
+  const issuance = (observed: Observed) => plan(observed).certificates[0]!.issuance
+  expect(issuance(fleet.observe(nodes, [], {}))).toMatchObject({ kind: 'issue', number: 8 })
+  expect(issuance(fleet.observe(nodes, [], { highest: 11 }))).toMatchObject({ kind: 'issue', number: 12 })
+})
+
+test('an order under way keeps the number that it was begun with, even when its version is half written', () => {
+  const observed = fleet.observe(fleet.fleetAt(2), [], { highest: 3, underway: { number: 3 } })
+  expect(plan(observed).certificates[0]!.issuance).toMatchObject({ kind: 'issue', number: 3, resumes: true })
+})
+
+test('a stored version whose number a node uses for other bytes goes out under a new number', () => {
+  const other = fleet.nodeAt(3)
+  const held = other.inspection!.lineages[fleet.name]!
+  const archive = held.archive.map((file) => (file.number === 3 ? { ...file, sha256: 'other' } : file))
+  const esme = { ...other, inspection: fleet.inspection({ ...held, archive }) }
+  const made = plan(fleet.observe({ ...fleet.fleetAt(2), esme }, [fleet.version(3)]))
+  expect(made.certificates[0]!.issuance).toMatchObject({ kind: 'keep', from: 3, number: 4 })
+  expect(made.certificates[0]!.nodes.every(({ action, to }) => action === 'install' && to === 4)).toBe(true)
+})
+
+test.each([
+  [
+    'nginx -t fails before we came',
+    { nginx: { installed: true, running: true, test: { ok: false, output: 'nginx: [emerg] x' }, reads: [] } },
+    'nginx -t already fails, before any change of ours',
+  ],
+  [
+    'nginx is stopped',
+    { nginx: { installed: true, running: false, test: { ok: true, output: '' }, reads: [] } },
+    'nginx is not running',
+  ],
+  [
+    'the disk is read-only',
+    { disk: { freeBytes: 1e9, freeInodes: 9, writable: false } },
+    'its certificate folder is not writable',
+  ],
+  ['the disk is full', { disk: { freeBytes: 0, freeInodes: 9, writable: true } }, 'its disk is full'],
+])('a node is blocked when %s', (_what, change, because) => {
+  const sally = { ...fleet.nodeAt(2), inspection: fleet.inspection(fleet.lineage(2), change) }
+  const made = plan(fleet.observe({ ...fleet.fleetAt(2), sally }, [fleet.version(3)]))
+  expect(made.certificates[0]!.nodes.at(-1)).toMatchObject({ node: 'sally', action: 'blocked', because })
+  expect(made.certificates[0]!.waves.flat()).not.toContain('sally')
+})
+
+test('a live file that is no link blocks its node and names the file', () => {
+  const held = fleet.lineage(2)
+  const copied = { ...held, live: { ...held.live, privkey: { is: 'file' as const, sha256: 'x' } } }
+  const esme = { ...fleet.nodeAt(2), inspection: fleet.inspection(copied) }
+  const made = plan(fleet.observe({ ...fleet.fleetAt(2), esme }, [fleet.version(3)]))
+  expect(made.certificates[0]!.nodes.at(-1)).toMatchObject({
+    action: 'blocked',
+    because: 'live/media.hachyderm.io/privkey.pem is a real file, not a link',
+  })
+})
+
+test('an active certbot is a notice, never a refusal', () => {
+  const held = fleet.lineage(3, { renewalFile: true })
+  const sally = {
+    ...fleet.nodeAt(3),
+    inspection: fleet.inspection(held, { certbot: { timer: true, cron: false } }),
+  }
+  const made = plan(fleet.observe({ ...fleet.fleetAt(3), sally }, [fleet.version(3)]))
+  expect(hasProblems(made)).toBe(false)
+  expect(made.certificates[0]!.nodes[2]!.drift[0]).toMatchObject({ kind: 'notice' })
+})
+
+test('--node leaves the others out', () => {
+  const made = plan(fleet.observe(fleet.fleetAt(2), [fleet.version(3)]), { only: ['esme'] })
+  expect(made.certificates[0]!.nodes.map(({ node }) => node)).toEqual(['esme'])
+})
+
+test('--to-version that is not stored is refused with those that are', () => {
+  const made = plan(fleet.observe(fleet.fleetAt(3), [fleet.version(3)]), { toVersion: 5 })
+  expect(made.certificates[0]!.issuance).toMatchObject({
+    kind: 'refuse',
+    errors: [{ message: 'version 5 is not stored here', hints: ['stored versions: 3'] }],
+  })
+})
+
+test('a plan survives JSON', () => {
+  const made = plan(fleet.observe(fleet.fleetAt(2), [], { challenges: [challenge] }))
+  expect(JSON.parse(JSON.stringify(made))).toEqual(made)
+})

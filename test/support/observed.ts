@@ -1,0 +1,101 @@
+import { fileKinds } from '../../src/core/certificate.ts'
+import type { Certificate, FileKind, Leaf } from '../../src/core/certificate.ts'
+import type { Inspection, Lineage, LiveEntry, Served } from '../../src/core/node.ts'
+import type { NodeObservation, Observed } from '../../src/core/plan.ts'
+import type { VersionFacts } from '../../src/core/version.ts'
+
+/** Plain data for tests of decisions: the fleet of the incident, on 2026-11-23. */
+export const now = new Date('2026-11-23T12:00:00Z')
+export const name = 'media.hachyderm.io'
+export const cdn = ['cdn-frankfurt-1', 'cdn-fremont-1', 'sally', 'esme']
+export const rollout = { canary: 1, waves: [0.5, 1], haltAfter: 1, concurrency: 8, settleMs: 0 }
+
+export const certificate: Certificate = {
+  name,
+  names: [name],
+  dns: 'home',
+  nodes: cdn,
+  key: 'ecdsa-p256',
+  verifyNames: [name],
+  probes: [],
+}
+
+export function leafOf(number: number, change: Partial<Leaf> = {}): Leaf {
+  const expired = number <= 2
+  return {
+    fingerprint: `leaf-${number}`,
+    serial: `0${number}`,
+    names: [name],
+    issuer: 'R10',
+    notBefore: expired ? '2026-08-25T01:52:00.000Z' : '2026-11-23T11:00:00.000Z',
+    notAfter: expired ? '2026-11-23T01:52:00.000Z' : '2027-02-21T11:00:00.000Z',
+    keyType: 'ecdsa-p256',
+    spki: `spki-${number}`,
+    ...change,
+  }
+}
+
+export function version(number: number, change: Partial<Leaf> = {}): VersionFacts {
+  const files = Object.fromEntries(fileKinds.map((kind) => [kind, sum(kind, number)])) as Record<FileKind, string>
+  return { number, leaf: leafOf(number, change), chain: ['issuer'], files }
+}
+
+function sum(kind: FileKind, number: number): string {
+  return `sha256-of-${kind}${number}`
+}
+
+export function link(kind: FileKind, number: number): LiveEntry {
+  return { is: 'link', target: `../../archive/${name}/${kind}${number}.pem`, number, sha256: sum(kind, number) }
+}
+
+/** A lineage as certbot leaves it, with versions 1 to `live`. */
+export function lineage(live: number, change: Partial<Lineage> = {}): Lineage {
+  const numbers = Array.from({ length: live }, (_, index) => index + 1)
+  return {
+    certificate: name,
+    live: Object.fromEntries(fileKinds.map((kind) => [kind, link(kind, live)])) as Lineage['live'],
+    liveDirectory: 'directory',
+    archive: numbers.flatMap((number) =>
+      fileKinds.map((kind) => ({ kind, number, sha256: sum(kind, number), mode: '600', owner: 'root:root' })),
+    ),
+    odd: [],
+    pair: 'matches',
+    renewalFile: false,
+    ...change,
+  }
+}
+
+export function inspection(held: Lineage, change: Partial<Inspection> = {}): Inspection {
+  return {
+    clock: now.toISOString(),
+    system: 'Linux 6.1.0 x86_64',
+    nginx: { installed: true, running: true, test: { ok: true, output: '' }, reads: [] },
+    certbot: { timer: false, cron: false },
+    disk: { freeBytes: 1e9, freeInodes: 1e6, writable: true },
+    exchange: 'perl',
+    lineages: { [name]: held },
+    ...change,
+  }
+}
+
+export function served(leaf: Leaf, chain: readonly string[] = ['issuer']): Served {
+  return { endpoint: { address: '203.0.113.11', port: 443, via: 'direct' }, name, leaf, chain }
+}
+
+/** A node whose disk and whose nginx are at the same version. */
+export function nodeAt(number: number): NodeObservation {
+  return { inspection: inspection(lineage(number)), served: { [name]: [served(leafOf(number))] } }
+}
+
+export function observe(
+  nodes: Readonly<Record<string, NodeObservation>>,
+  versions: readonly VersionFacts[],
+  change: Partial<Observed['certificates'][string]> = {},
+): Observed {
+  const highest = Math.max(0, ...versions.map(({ number }) => number))
+  return { now, nodes, certificates: { [name]: { versions, highest, challenges: [], ...change } } }
+}
+
+export function fleetAt(number: number): Record<string, NodeObservation> {
+  return Object.fromEntries(cdn.map((node) => [node, nodeAt(number)]))
+}
