@@ -1,0 +1,129 @@
+import { fileKinds, filesOf, sha256, type Version } from '../src/core/certificate.ts'
+import { NodeError } from '../src/core/errors.ts'
+import type { InstallStep } from '../src/core/event.ts'
+import type { Lineage, Node } from '../src/core/node.ts'
+import { decode, encode, newToken, progress, type Answer, type Input } from './node/frame.ts'
+import { readLineages } from './node/lineage.ts'
+import { readRefusal, type Asked } from './node/refusal.ts'
+import type { Shell } from './shell.ts'
+
+export interface InstallOrder extends Order {
+  readonly version: Version
+  /** Reload nginx even when every file is right already: it may still serve what it read before. */
+  readonly forceReload: boolean
+  /** Called as the node says each step is done, in order. */
+  readonly onStep: (step: InstallStep) => void
+}
+
+export interface RollbackOrder extends Order {
+  /** A version whose four files are still in the node's archive, as `Installed.former`. */
+  readonly number: number
+  readonly forceReload?: boolean
+  readonly onStep?: (step: InstallStep) => void
+}
+
+interface Order {
+  readonly certificate: string
+  readonly signal?: AbortSignal | undefined
+  /** Seconds that nginx's test and its reload may take, each; 30 unless told. */
+  readonly limit?: number | undefined
+}
+
+export interface Installed {
+  /** `reloaded`: the files were right already. `unchanged`: nothing was done at all. */
+  readonly outcome: 'installed' | 'reloaded' | 'unchanged'
+  /**
+   * The version that was live before and can be rolled back to. Undefined when there was none: a first
+   * version, or a live directory whose links named no complete one. Then there is nothing to roll back to.
+   */
+  readonly former: number | undefined
+  /** What is on disk now. */
+  readonly lineage: Lineage
+}
+
+const steps: readonly string[] = ['locked', 'staged', 'switched', 'tested', 'reloaded', 'restored']
+
+/**
+ * Brings a version to a node: one call, after which the node is untouched or complete, whatever happens to
+ * the connection. Throws NodeError, with `left` saying which.
+ */
+export async function install(shell: Shell, node: Node, order: InstallOrder): Promise<Installed> {
+  const files = filesOf(order.version)
+  const { privkey, cert, chain } = files
+  return transact(shell, node, {
+    order,
+    asked: { verb: 'install', number: order.version.number },
+    sums: fileKinds.map((kind) => `${kind} ${sha256(files[kind])}`),
+    files: { privkey, cert, chain },
+  })
+}
+
+/** Points live at a version that the node's archive holds, tests and reloads. Throws NodeError as `install`. */
+export async function rollback(shell: Shell, node: Node, order: RollbackOrder): Promise<Installed> {
+  return transact(shell, node, { order, asked: { verb: 'rollback', number: order.number }, sums: [] })
+}
+
+interface Transaction {
+  readonly order: Omit<RollbackOrder, 'number'>
+  readonly asked: Pick<Asked, 'verb' | 'number'>
+  readonly sums: readonly string[]
+  readonly files?: NonNullable<Input['files']>
+}
+
+async function transact(shell: Shell, node: Node, transaction: Transaction): Promise<Installed> {
+  const { order, sums, files } = transaction
+  const { certificate, forceReload, onStep, signal, limit = 30 } = order
+  const asked: Asked = { ...transaction.asked, certificate, limit }
+  const token = newToken()
+  const settings = {
+    root: node.root,
+    certificate,
+    number: String(asked.number),
+    force: forceReload ? 'yes' : 'no',
+    limit: String(limit),
+    sum: sums,
+    test: node.nginx.test,
+    reload: node.nginx.reload,
+  }
+  const said = await shell.run(encode({ verb: asked.verb, settings, ...(files && { files }) }, token), {
+    signal,
+    // Between two lines of the program lie at most one wait for the lock or one run of nginx.
+    silenceMs: (limit + 15) * 1000,
+    onLine: (line) => {
+      const step = progress(line, token)
+      if (isStep(step)) onStep?.(step)
+    },
+  })
+  const step = asked.verb === 'rollback' ? 'rollback' : 'stage'
+  const answer = decode(said, token, { node: node.name, step, left: 'unknown' })
+  if (!answer.ok) throw readRefusal(node, asked, answer)
+  return readInstalled(node, asked, answer)
+}
+
+/** Success is what the node shows to be on its disk, not that it said so. */
+function readInstalled(node: Node, asked: Asked, answer: Answer): Installed {
+  const lineage = readLineages(answer, [asked.certificate])[asked.certificate]
+  const outcome = answer.last('outcome')
+  const right = fileKinds.every((kind) => {
+    const entry = lineage?.live[kind]
+    return entry?.is === 'link' && entry.number === asked.number && entry.sha256 !== undefined
+  })
+  if (!isOutcome(outcome) || lineage === undefined || !right || lineage.pair === 'differs') {
+    throw new NodeError(`says version ${asked.number} of ${asked.certificate} is in place, but it is not`, {
+      node: node.name,
+      step: 'switch',
+      left: 'unknown',
+      hint: `something else changed live/${asked.certificate} at the same time: run again to look afresh`,
+    })
+  }
+  const former = Number(answer.last('former'))
+  return { outcome, former: Number.isSafeInteger(former) && former > 0 ? former : undefined, lineage }
+}
+
+function isStep(text: string | undefined): text is InstallStep {
+  return text !== undefined && steps.includes(text)
+}
+
+function isOutcome(text: string | undefined): text is Installed['outcome'] {
+  return text === 'installed' || text === 'reloaded' || text === 'unchanged'
+}

@@ -1,0 +1,78 @@
+# shellcheck shell=sh
+# How the program hears and speaks. Input: `name base64` lines, nothing is done before `end TOKEN` has come.
+# Output: `TOKEN name words`; every other line is noise to the reader on the controller.
+
+# bash before 5.1 keeps a here-document in a file; this one holds a key.
+TMPDIR=/dev/shm
+
+receive() {
+  token='' verb='' order='' privkey='' cert='' chain=''
+  while read -r name value; do
+    case $value in '' | *[!A-Za-z0-9+/=]*) return 1 ;; esac
+    case $name in
+      token) token=$value ;;
+      verb) verb=$value ;;
+      order) order=$value ;;
+      privkey) privkey=$value ;;
+      cert) cert=$value ;;
+      chain) chain=$value ;;
+      end) [ "$value" = "$token" ] && return 0 || return 1 ;;
+      *) return 1 ;;
+    esac
+  done
+  return 1
+}
+
+decode() { printf '%s' "$1" | base64 -d; }
+
+# The order is one setting a line; `test` and `reload` come once for each argument, see configured().
+understand() {
+  root='' certificates='' number='' force='' limit=30
+  sum_privkey='' sum_cert='' sum_chain='' sum_fullchain=''
+  order=$(decode "$order") || return 1
+  while IFS= read -r line; do
+    value=${line#* }
+    case $line in
+      'root '/*) root=$value ;;
+      'certificate '*) named "$value" && certificates="$certificates $value" || return 1 ;;
+      'number '*) numbered "$value" && number=$value || return 1 ;;
+      'force '*) force=$value ;;
+      'limit '*) numbered "$value" && limit=$value || return 1 ;;
+      'sum privkey '*) sum_privkey=${value#* } ;;
+      'sum cert '*) sum_cert=${value#* } ;;
+      'sum chain '*) sum_chain=${value#* } ;;
+      'sum fullchain '*) sum_fullchain=${value#* } ;;
+      'test '* | 'reload '*) ;;
+      *) return 1 ;;
+    esac
+  done <<END
+$order
+END
+  [ -n "$root" ]
+}
+
+# One component of a path, harmless in an unquoted list while globbing is off.
+named() {
+  case $1 in '' | .* | -* | *..* | *[!A-Za-z0-9._*-]*) return 1 ;; esac
+}
+
+numbered() {
+  case $1 in '' | 0* | *[!0-9]* | ????????????????*) return 1 ;; esac
+}
+
+say() { printf '%s %s\n' "$token" "$*"; }
+
+quote() {
+  printf '%s\n' "$2" | while IFS= read -r line; do
+    [ -z "$line" ] || say "$1" "$line"
+  done
+}
+
+# fail STEP LEFT CODE [WORDS]: $said and $status are those of the tool that failed, if one did.
+fail() {
+  say error "$@"
+  [ -z "$status" ] || say exit "$status"
+  quote said "$said"
+  say end failed
+  exit 1
+}

@@ -1,0 +1,74 @@
+# shellcheck shell=sh
+# Looks at the whole node once, writes nothing.
+
+inspect() {
+  say clock "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
+  say system "$(system)"
+  configured test is_installed
+  certbot
+  configured test examine
+  say exchange "$(exchanger)"
+  # shellcheck disable=SC2086
+  set -- $certificates
+  if cd "$root" 2>/dev/null; then
+    lineages "$@"
+    public_keys "$@"
+  fi
+  disk "$@"
+}
+
+system() {
+  pretty=''
+  [ ! -r /etc/os-release ] || while IFS= read -r line; do
+    case $line in PRETTY_NAME=*) pretty=${line#*=} pretty=${pretty#\"} pretty=${pretty%\"} ;; esac
+  done </etc/os-release
+  printf '%s' "${pretty:+$pretty, }$(uname -srm)"
+}
+
+is_installed() {
+  installed=no runs=no
+  ! command -v "$1" >/dev/null && ! command -v nginx >/dev/null || installed=yes
+  ! running || runs=yes
+  say nginx "$installed" "$runs"
+}
+
+certbot() {
+  timer=no cron=no
+  case " $(systemctl is-active certbot.timer snap.certbot.renew.timer certbot-renew.timer 2>/dev/null | tr '\n' ' ')" in
+    *' active '*) timer=yes ;;
+  esac
+  set +f
+  set -- /etc/crontab /etc/cron.d/* /etc/cron.daily/* /var/spool/cron/root /var/spool/cron/crontabs/* /etc/crontabs/*
+  set -f
+  # Debian's own entry does nothing where systemd runs: the timer does.
+  ! grep -hs '^[^#]*certbot' "$@" | {
+    while IFS= read -r line; do
+      case $line in *'-d /run/systemd/system'*) [ -d /run/systemd/system ] || exit 0 ;; *) exit 0 ;; esac
+    done
+    exit 1
+  } || cron=yes
+  say certbot "$timer" "$cron"
+}
+
+# Free bytes and inodes, and whether we may write: where the root is still missing, those of its parent.
+disk() {
+  place=$root
+  while [ ! -d "$place" ]; do
+    place=${place%/*}
+    place=${place:-/}
+  done
+  writable=yes
+  may_write "$place" || writable=no
+  for name in "$@"; do
+    for path in live archive "live/$name" "archive/$name"; do
+      [ ! -d "$place/$path" ] || [ -w "$place/$path" ] || writable=no
+    done
+  done
+  say disk "$writable" "$(stat -f -c '%a %S %d %c' "$place" 2>/dev/null)"
+}
+
+# busybox tells root that everything is writable; a read-only mount refuses before it looks for the name.
+may_write() {
+  [ -w "$1" ] || return 1
+  case $(rmdir "$1/.certs-$token" 2>&1) in *[Rr]ead-only*) return 1 ;; esac
+}

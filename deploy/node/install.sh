@@ -1,0 +1,165 @@
+# shellcheck shell=sh
+# install and rollback: one transaction that leaves the node untouched or complete. Whatever happens to the
+# connection, it runs to its end.
+
+transact() {
+  certificate=${certificates# }
+  live=live/$certificate archive=archive/$certificate
+  next=live/.$certificate.next former=live/.$certificate.former staging=$archive/.stage
+  created='' made_root=no sound=yes resumed=no said='' status=''
+  if ! named "$certificate" || [ -z "$number" ]; then fail lock unchanged order; fi
+
+  enter
+  take_lock
+  say step locked
+  [ ! -d "$former" ] || resumed=yes
+  refuse_unsafe
+  "check_$verb"
+  links_of "$live"
+  before=$agreed
+  if [ "$exact" = yes ] && whole "$number"; then
+    outcome=reloaded
+    if [ "$resumed" = yes ]; then
+      links_of "$former"
+      before=$agreed
+    elif [ "$force" != yes ]; then
+      answer unchanged
+      return
+    fi
+    running || refuse baseline stopped
+  else
+    outcome=installed
+    baseline
+    [ "$verb" != install ] || place_files
+    place_links
+  fi
+  try_nginx
+  rm -rf "$staging" "$next" "$former"
+  answer "$outcome"
+}
+
+# Makes the root and archive of a node that has none.
+enter() {
+  if [ ! -d "$root" ]; then
+    said=$(mkdir "$root" 2>&1) || fail lock unchanged root
+    made_root=yes
+  fi
+  cd "$root" 2>/dev/null || fail lock unchanged root
+  need archive || fail lock unchanged root
+}
+
+need() {
+  [ -d "$1" ] && return
+  said=$(mkdir "$1" 2>&1) || return 1
+  created="$1 $created"
+}
+
+refuse_unsafe() {
+  if [ -L "$live" ] || [ -L "$archive" ]; then refuse stage linked-directory; fi
+  for kind in $kinds; do
+    path=$live/$kind.pem
+    if [ -d "$path" ]; then refuse stage odd-entry "$kind"; fi
+    [ -L "$path" ] || [ ! -e "$path" ] || refuse stage real-file "$kind"
+  done
+  loose=$(stat -c '%u %A %n' . live archive "$live" "$archive" 2>/dev/null | while read -r owner mode path; do
+    case $mode in ?????w* | ????????w*) printf 'writable %s' "$path" && break ;; esac
+    [ "$owner" = 0 ] || [ "$owner" = "$(id -u)" ] || { printf 'foreign %s' "$path" && break; }
+  done)
+  # shellcheck disable=SC2086
+  [ -z "$loose" ] || refuse stage $loose
+}
+
+check_install() {
+  file=$(differing)
+  [ -z "$file" ] || refuse stage differs "$file"
+}
+
+check_rollback() {
+  whole "$number" || refuse rollback incomplete
+  paired || refuse rollback mismatched
+}
+
+# A test that fails by the very files we are about to replace is no reason to stop.
+baseline() {
+  running || refuse baseline stopped
+  configured test hear && return
+  sound=no
+  case $said in *"/live/$certificate/"*) ;; *) refuse baseline broken ;; esac
+}
+
+place_files() {
+  status=''
+  need "$archive" || refuse stage staging
+  said=$(stage 2>&1) || refuse stage staging
+  say step staged
+}
+
+# What an unfinished run left as former stays the way back, unless what is live now proved sound.
+place_links() {
+  status=''
+  if ! need live || ! need "$live"; then refuse switch staging; fi
+  if [ "$resumed" = no ] || { [ "$sound" = yes ] && [ -n "$before" ] && whole "$before"; }; then
+    said=$(copy_former 2>&1) || refuse switch staging
+  else
+    links_of "$former"
+    before=$agreed
+  fi
+  said=$(build_next 2>&1) || refuse switch staging
+  said=$(switch 2>&1) || undo switch
+  say step switched
+}
+
+try_nginx() {
+  configured test hear || undo test
+  say step tested
+  configured reload hear || undo reload
+  say step reloaded
+}
+
+# Switches back and fails with the words of what failed.
+undo() {
+  failed=$1 words=$said code=$status
+  [ -d "$former" ] || refuse "$failed" failed
+  said=$(switch_back 2>&1) || degrade
+  say step restored
+  configured test hear || [ "$sound" = no ] || degrade
+  if [ "$failed" = reload ]; then configured reload hear || degrade; fi
+  resumed=no
+  discard
+  said=$words status=$code
+  fail "$failed" restored failed "$before"
+}
+
+degrade() {
+  said="$words
+$said" status=$code
+  fail "$failed" degraded failed "$before"
+}
+
+# Fails with live as it was.
+refuse() {
+  step=$1
+  shift
+  discard
+  fail "$step" unchanged "$@"
+}
+
+# Of the archive goes only what this run made: certbot would move live to a version that is left there.
+discard() {
+  for kind in $kinds; do
+    # shellcheck disable=SC3013
+    [ ! "$staging/$kind$number.pem" -ef "$archive/$kind$number.pem" ] || rm -f "$archive/$kind$number.pem"
+  done
+  rm -rf "$staging" "$next"
+  [ "$resumed" = yes ] || rm -rf "$former"
+  # shellcheck disable=SC2086
+  [ -z "$created" ] || rmdir $created 2>/dev/null
+  [ "$made_root" = no ] || { cd / && rmdir "$root" 2>/dev/null; }
+}
+
+answer() {
+  say outcome "$1"
+  [ -z "$before" ] || [ "$before" = "$number" ] || ! whole "$before" || say former "$before"
+  lineages "$certificate"
+  public_keys "$certificate"
+}

@@ -1,0 +1,26 @@
+# shellcheck shell=sh
+# The input follows as a quoted here-document: data that no shell looks into.
+
+main() {
+  trap '' HUP INT PIPE TERM
+  set -uf
+  umask 077
+  # shellcheck disable=SC3045
+  ulimit -c 0
+  LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin
+  export LC_ALL PATH
+  printf '\n'
+  if ! receive || ! understand; then
+    printf 'the input was cut off or is not ours: nothing was done\n' >&2
+    exit 1
+  fi
+  exec </dev/null
+  status='' said=''
+  case $verb in
+    inspect) inspect ;;
+    install | rollback) transact ;;
+    *) fail lock unchanged verb ;;
+  esac
+  say end ok
+  exit 0
+}

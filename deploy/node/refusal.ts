@@ -1,0 +1,169 @@
+import { NodeError, type NodeProblem, type NodeStep } from '../../src/core/errors.ts'
+import type { Node } from '../../src/core/node.ts'
+import { printable, printableLine } from '../../src/core/printable.ts'
+import type { Answer } from './frame.ts'
+
+/** What was asked of the node when it refused or failed. */
+export interface Asked {
+  readonly verb: 'install' | 'rollback'
+  readonly certificate: string
+  readonly number: number
+  readonly limit: number
+}
+
+type Left = NonNullable<NodeProblem['left']>
+
+interface Words {
+  readonly message: string
+  readonly hints: readonly string[]
+}
+
+const steps: readonly NodeStep[] = ['lock', 'baseline', 'stage', 'switch', 'test', 'reload', 'rollback']
+const lefts: readonly Left[] = ['unchanged', 'restored', 'degraded']
+
+/**
+ * The error a failed answer means. The program says codes; every sentence and command is made here, so that
+ * a node can't put words of its own in front of a person but as quoted detail.
+ */
+export function readRefusal(node: Node, asked: Asked, answer: Answer): NodeError {
+  const [saidStep, saidLeft, code = '', ...words] = answer.last('error')?.split(' ') ?? []
+  const step = steps.find((known) => known === saidStep)
+  const left = lefts.find((known) => known === saidLeft)
+  if (step === undefined || left === undefined) {
+    return new NodeError(`${asked.verb} failed and did not say why`, {
+      node: node.name,
+      step: 'verify',
+      left: 'unknown',
+    })
+  }
+  const exitCode = answer.last('exit') === undefined ? undefined : Number(answer.last('exit'))
+  const failure =
+    code === 'failed' ? toolFailed(node, asked, { step, left, exitCode, former: words[0] }) : undefined
+  const { message, hints } = failure ?? refused(node, asked, code, printableLine(words.join(' ')))
+  return new NodeError(message, {
+    node: node.name,
+    step,
+    left,
+    exitCode,
+    detail: printable(answer.all('said').join('\n'), { max: 4000 }),
+    hint: hints,
+  })
+}
+
+interface Failure {
+  readonly step: NodeStep
+  readonly left: Left
+  readonly exitCode: number | undefined
+  readonly former: string | undefined
+}
+
+function toolFailed(node: Node, asked: Asked, { step, left, exitCode, former }: Failure): Words {
+  const tool = step === 'test' ? node.nginx.test : node.nginx.reload
+  const hung = exitCode === 137 ? `did not end within ${asked.limit} s` : `failed (exit ${exitCode})`
+  const message =
+    step === 'switch' ? `could not switch live/${asked.certificate}` : `${tool.join(' ')} ${hung}`
+  const was = former ? `version ${former}` : 'what it was'
+  if (left === 'degraded') {
+    return {
+      message: `${message}, and it could not be undone`,
+      hints: [`on ${node.name}, as root, by hand: ${byHand(node, asked, former)}`],
+    }
+  }
+  if (left === 'unchanged') return { message, hints: ['no file on the node was changed'] }
+  const reloaded = step === 'reload' ? 'nginx was reloaded with it' : 'nginx was not reloaded'
+  return { message, hints: [`live was switched back to ${was} and ${reloaded}`] }
+}
+
+/** Commands that bring a node back when it could not do so itself. */
+function byHand(node: Node, { certificate }: Asked, former: string | undefined): string {
+  const commands = [node.nginx.test, node.nginx.reload].map((argv) => argv.map(shellWord).join(' '))
+  const live = shellWord(`${node.root}/live/${certificate}`)
+  if (!/^[0-9]+$/.test(former ?? '')) return [`ls -l ${live}`, ...commands].join(' && ')
+  const target = shellWord(`../../archive/${certificate}/`)
+  const links = `for k in privkey cert chain fullchain; do ln -sfn ${target}$k${former}.pem $k.pem; done`
+  return [`cd ${live}`, links, ...commands].join(' && ')
+}
+
+function shellWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll(`'`, `'\\''`)}'`
+}
+
+function refused(node: Node, asked: Asked, code: string, words: string): Words {
+  const { certificate, number } = asked
+  const live = `live/${certificate}`
+  const on = (command: string) => `on ${node.name}, as root: ${command}`
+  const path = (relative: string) => shellWord(relative === '.' ? node.root : `${node.root}/${relative}`)
+  switch (code) {
+    case 'held':
+      return {
+        message: 'another run is at work on this node',
+        hints: ['wait for it to end, then run again', on(`fuser -v ${path('archive')}`)],
+      }
+    case 'unreadable':
+    case 'root':
+      return {
+        message: `can't open ${node.root}`,
+        hints: [
+          'log in as root, or set sudo: true for this node',
+          on(`ls -ld ${path('.')} ${path('archive')}`),
+        ],
+      }
+    case 'stopped':
+      return {
+        message: 'nginx is not running, and certs never starts it',
+        hints: [on('systemctl start nginx')],
+      }
+    case 'broken':
+      return {
+        message: `${node.nginx.test.join(' ')} fails on the node as it is, before anything was touched`,
+        hints: [`mend nginx's configuration on ${node.name}, then run again`],
+      }
+    case 'linked-directory':
+      return {
+        message: `${live} or archive/${certificate} is a link to another directory`,
+        hints: [
+          'certs switches real directories only',
+          on(`ls -ld ${path(live)} ${path(`archive/${certificate}`)}`),
+        ],
+      }
+    case 'real-file':
+      return {
+        message: `${live}/${words}.pem is a file where certbot's layout has a link into archive`,
+        hints: [on(`mv ${path(`${live}/${words}.pem`)} ${path(`${live}/${words}.pem.before`)}`)],
+      }
+    case 'odd-entry':
+      return {
+        message: `${live}/${words}.pem is a directory where certbot's layout has a link into archive`,
+        hints: [on(`ls -ld ${path(`${live}/${words}.pem`)}`)],
+      }
+    case 'writable':
+      return {
+        message: `${words} can be written by others than its owner`,
+        hints: [on(`chmod go-w ${path(words)}`)],
+      }
+    case 'foreign':
+      return { message: `${words} does not belong to root`, hints: [on(`chown root: ${path(words)}`)] }
+    case 'differs':
+      return {
+        message: `${words} exists with other bytes`,
+        hints: ['plan again: the new version takes a number that is free on all nodes'],
+      }
+    case 'incomplete':
+      return {
+        message: `version ${number} of ${certificate} is not complete in archive/${certificate}`,
+        hints: [on(`ls -l ${path(`archive/${certificate}`)}`)],
+      }
+    case 'mismatched':
+      return {
+        message: `key and certificate of version ${number} of ${certificate} do not belong together`,
+        hints: ['choose another version: certs history shows them'],
+      }
+    case 'staging':
+      return {
+        message: `can't write version ${number} of ${certificate} to ${node.root}`,
+        hints: [on(`df -h ${path('.')}; df -i ${path('.')}`)],
+      }
+    default:
+      return { message: `refused ${asked.verb} (${code} ${words})`, hints: [] }
+  }
+}

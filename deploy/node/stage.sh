@@ -1,0 +1,80 @@
+# shellcheck shell=sh
+# Brings the four files into archive/NAME under their final names, whole and durable, before anything points
+# to them. A file that exists there is never changed. Runs in a subshell that catches what its tools say.
+
+stage() {
+  set -C
+  rm -rf "$staging" && mkdir "$staging" || return 1
+  set --
+  checks=''
+  for kind in $kinds; do
+    [ ! -e "$archive/$kind$number.pem" ] || continue
+    content >"$staging/$kind$number.pem" || return 1
+    set -- "$@" "$staging/$kind$number.pem"
+    checks="$checks$(sum)  $staging/$kind$number.pem
+"
+  done
+  [ $# -gt 0 ] || return 0
+  follow_former "$@" && sync "$@" || return 1
+  printf '%s' "$checks" | sha256sum -c >/dev/null || return 1
+  # A link, unlike a rename, fails when the name is taken.
+  ln "$@" "$archive/" && sync "$archive" archive
+}
+
+content() {
+  case $kind in
+    privkey) decode "$privkey" ;;
+    cert) decode "$cert" ;;
+    chain) decode "$chain" ;;
+    fullchain) decode "$cert" && decode "$chain" ;;
+  esac
+}
+
+sum() {
+  case $kind in
+    privkey) printf '%s' "$sum_privkey" ;;
+    cert) printf '%s' "$sum_cert" ;;
+    chain) printf '%s' "$sum_chain" ;;
+    fullchain) printf '%s' "$sum_fullchain" ;;
+  esac
+}
+
+# Owner, group and mode follow the key that was there; a key is never readable by all, the rest is public.
+follow_former() {
+  known=$(stat -L -c '%u:%g %a' "$staging" "$live/privkey.pem" 2>/dev/null)
+  case $known in *"
+"*) ;; *) known="$known
+${known% *} 600" ;; esac
+  owner=${known##*
+}
+  mode=$((0${owner#* } & 0640 | 0400)) owner=${owner% *}
+  [ "$owner" = "${known%% *}" ] || chown "$owner" "$@" || return 1
+  for file in "$@"; do
+    case $file in
+      "$staging"/privkey*) [ "$mode" = 384 ] || chmod "$(printf '%o' "$mode")" "$file" || return 1 ;;
+      *) chmod 644 "$file" || return 1 ;;
+    esac
+  done
+  if [ -e /sys/fs/selinux/enforce ]; then
+    chcon --reference="$live/privkey.pem" "$@" 2>/dev/null || restorecon "$@" 2>/dev/null || :
+  fi
+}
+
+# The first archive file of this version that holds other bytes than those sent.
+differing() {
+  for kind in $kinds; do
+    file=$archive/$kind$number.pem
+    if [ -e "$file" ] || [ -L "$file" ]; then printf '%s  %s\n' "$(sum)" "$file"; fi
+  done | sha256sum -c 2>/dev/null | sed -n 's/: FAILED.*//p' | sed 1q
+}
+
+whole() {
+  for kind in $kinds; do [ -f "$archive/$kind$1.pem" ] && [ -s "$archive/$kind$1.pem" ] || return 1; done
+}
+
+# Whether key and leaf of version $number belong together; true where openssl is missing.
+paired() {
+  command -v openssl >/dev/null || return 0
+  public=$(openssl pkey -in "$archive/privkey$number.pem" -passin pass: -pubout 2>/dev/null)
+  [ -n "$public" ] && [ "$public" = "$(openssl x509 -in "$archive/fullchain$number.pem" -noout -pubkey 2>/dev/null)" ]
+}

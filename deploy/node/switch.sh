@@ -1,0 +1,75 @@
+# shellcheck shell=sh
+# live/.NAME.next takes the place of live/NAME; live/.NAME.former is a whole copy of what was live before. It is
+# kept until nginx has been reloaded, so that a later run finds an unfinished switch and can still undo it.
+
+exchanger() {
+  case $(uname -m) in x86_64 | aarch64) ;; *) printf none && return ;; esac
+  if command -v perl >/dev/null; then
+    printf perl
+  elif command -v python3 >/dev/null; then
+    printf python3
+  else
+    printf none
+  fi
+}
+
+# renameat2(AT_FDCWD, $1, AT_FDCWD, $2, RENAME_EXCHANGE)
+exchange() {
+  case $(uname -m) in aarch64) call=276 ;; *) call=316 ;; esac
+  case $(exchanger) in
+    perl) perl -e 'exit(syscall($ARGV[0] + 0, -100, $ARGV[1], -100, $ARGV[2], 2) != 0)' "$call" "$1" "$2" ;;
+    python3) python3 -c 'import ctypes, os, sys
+call, one, other = int(sys.argv[1]), *map(os.fsencode, sys.argv[2:])
+sys.exit(ctypes.CDLL(None).syscall(call, -100, one, -100, other, 2) != 0)' "$call" "$1" "$2" ;;
+    none) return 1 ;;
+  esac
+}
+
+# At once where the system can; else one link after the other, each by rename.
+switch() {
+  sync "$next" || return 1
+  if ! exchange "$next" "$live" 2>/dev/null; then
+    for kind in $kinds; do
+      if [ -L "$next/$kind.pem" ]; then
+        mv -f "$next/$kind.pem" "$live/$kind.pem" || return 1
+      else
+        rm -f "$live/$kind.pem" || return 1
+      fi
+    done
+  fi
+  sync live "$live"
+}
+
+copy_former() {
+  rm -rf "$next" "$former" && cp -a "$live" "$next" && mv "$next" "$former" && sync live
+}
+
+build_next() {
+  rm -rf "$next" && cp -a "$live" "$next" || return 1
+  for kind in $kinds; do
+    ln -sfn "../../$archive/$kind$number.pem" "$next/$kind.pem" || return 1
+  done
+}
+
+# A first version leaves no directory behind.
+switch_back() {
+  rm -rf "$next" && cp -a "$former" "$next" && switch || return 1
+  rmdir "$live" 2>/dev/null || :
+}
+
+# $agreed: the version that all four links in directory $1 name, if they agree; $exact: whether each is the
+# relative link to version $number that certbot makes.
+links_of() {
+  agreed='' exact=yes
+  for kind in $kinds; do
+    target=$(readlink "$1/$kind.pem") || target=''
+    [ "$target" = "../../$archive/$kind$number.pem" ] || exact=no
+    found=none
+    case $target in
+      "$archive/$kind"* | *"/$archive/$kind"*) found=${target##*"/$kind"} found=${found%.pem} ;;
+    esac
+    numbered "$found" || found=none
+    [ "${agreed:-$found}" = "$found" ] && agreed=$found || agreed=none
+  done
+  [ "$agreed" != none ] || agreed=''
+}
