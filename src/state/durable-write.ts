@@ -1,6 +1,6 @@
 import { link, mkdir, open, rename, rm, symlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { attempt } from './failure.ts'
+import { attempt, isMissing, isPresent } from './failure.ts'
 import { privateFileMode, privateFolderMode } from './private-file.ts'
 
 /**
@@ -91,11 +91,25 @@ export function durableWrite(temporaryFolder: string): DurableWrite {
 
 /** Makes the folder and those above it that are missing, for the owner alone, durably. */
 export async function makeFolder(path: string): Promise<void> {
-  const first = await attempt('making', path, () => mkdir(path, { recursive: true, mode: privateFolderMode }))
-  if (first === undefined) return
-  for (let folder = path; folder.length >= first.length; folder = dirname(folder)) {
-    await syncFolder(dirname(folder))
-  }
+  // Not mkdir's `recursive`: it calls a read-only file system a missing one.
+  if (await makeOne(path)) return
+  await makeFolder(dirname(path))
+  await makeOne(path)
+}
+
+/** False when the folder above is missing. */
+async function makeOne(path: string): Promise<boolean> {
+  return attempt('making', path, async () => {
+    try {
+      await mkdir(path, { mode: privateFolderMode })
+    } catch (error) {
+      if (isPresent(error)) return true
+      if (isMissing(error) && dirname(path) !== path) return false
+      throw error
+    }
+    await syncFolder(dirname(path))
+    return true
+  })
 }
 
 export async function syncFolder(path: string): Promise<void> {

@@ -27,6 +27,10 @@ export function isMissing(error: unknown): boolean {
   return isSystemError(error) && (error.code === 'ENOENT' || error.code === 'ENOTDIR')
 }
 
+export function isPresent(error: unknown): boolean {
+  return isSystemError(error) && error.code === 'EEXIST'
+}
+
 interface SystemError extends Error {
   readonly code: string
   readonly errno: number

@@ -167,14 +167,14 @@ export function storeContract(kind: string, makePlace: () => Promise<StorePlace>
 
     describe('the journal', () => {
       test('is empty at first', async () => {
-        expect(await Array.fromAsync(store.journal())).toEqual([])
+        expect(await collect(store.journal())).toEqual([])
       })
 
       test('gives the entries oldest first, numbered from 1 and chained', async () => {
         await store.append(entry)
         await reopen()
         await store.append({ ...entry, phase: 'failed', facts: { error: 'line one\nline two \u2028 end' } })
-        const lines = await Array.fromAsync(store.journal())
+        const lines = await collect(store.journal())
         expect(lines.map(({ serial }) => serial)).toEqual([1, 2])
         expect(lines[0]).toMatchObject(entry)
         expect(lines[1]).toMatchObject({ phase: 'failed', facts: { error: 'line one\nline two \u2028 end' } })
@@ -187,7 +187,7 @@ export function storeContract(kind: string, makePlace: () => Promise<StorePlace>
           (n % 2 ? store : other).append({ ...entry, facts: { n } }),
         )
         await Promise.all(appends)
-        const lines: JournalLine[] = await Array.fromAsync(other.journal())
+        const lines = await collect(other.journal())
         expect(lines.map(({ serial }) => serial)).toEqual(Array.from({ length: 40 }, (_, n) => n + 1))
         expect(new Set(lines.map(({ facts }) => facts?.['n'])).size).toBe(40)
       })
@@ -225,4 +225,10 @@ export function storeContract(kind: string, makePlace: () => Promise<StorePlace>
       })
     })
   })
+}
+
+async function collect(journal: AsyncIterable<JournalLine>): Promise<JournalLine[]> {
+  const lines: JournalLine[] = []
+  for await (const line of journal) lines.push(line)
+  return lines
 }
