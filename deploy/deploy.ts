@@ -1,5 +1,5 @@
 import type { Certificate, Version } from '../src/core/certificate.ts'
-import { sayValidity } from '../src/core/duration.ts'
+import { sayCount } from '../src/core/count.ts'
 import { NodeError } from '../src/core/errors.ts'
 import type { Emit, InstallStep } from '../src/core/event.ts'
 import type { Node } from '../src/core/node.ts'
@@ -74,7 +74,7 @@ async function installOnce(deployment: Deployment, { fleet, emit, signal }: Mean
     return await install(await fleet.shell(node), node, order)
   } catch (error) {
     if (!(error instanceof NodeError) || error.left !== 'unknown') throw error
-    return await install(await fleet.reconnect(node), node, { ...order, forceReload: true })
+    return install(await fleet.reconnect(node), node, { ...order, forceReload: true })
   }
 }
 
@@ -108,9 +108,9 @@ async function prove(
   })
 }
 
-function sayProof({ node, certificate, facts, now }: Deployment): string {
-  const count = node.endpoints.length * certificate.verifyNames.length
-  const handshakes = count === 1 ? 'by handshake' : `by handshake with ${count} endpoints and names`
-  const probes = certificate.probes.length === 0 ? '' : ', probes answered'
-  return `verified ${handshakes}${probes}, ${sayValidity(facts.leaf.notAfter, now)}`
+/** `verified at 2 endpoints, probes answered`. */
+function sayProof({ node, certificate }: Deployment): string {
+  const endpoints = sayCount(node.endpoints.length, 'endpoint')
+  const names = certificate.verifyNames.length > 1 ? ` for ${certificate.verifyNames.length} names` : ''
+  return `verified at ${endpoints}${names}${certificate.probes.length === 0 ? '' : ', probes answered'}`
 }

@@ -31,6 +31,7 @@ export async function rollBack(order: RollBackOrder, { fleet, emit, signal }: Me
     certificate: certificate.name,
     number,
     forceReload: true,
+    onStep: (step) => emit({ kind: 'node-step', node: node.name, certificate: certificate.name, step }),
     signal,
   })
   const leaf = leafOf(back.lineage)

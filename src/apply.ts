@@ -7,7 +7,7 @@ import { CertsError, errorFacts, StateError } from './core/errors.ts'
 import type { CertificatePlan, NodePlan, Plan } from './core/plan.ts'
 import type { CertificateResult, NodeResult, RunResult } from './core/result.ts'
 import { versionFacts } from './core/version.ts'
-import { recordStep } from './record.ts'
+import { recordIssuance, recordStep } from './record.ts'
 
 type IssuanceResult = CertificateResult['issuance']
 
@@ -67,7 +67,9 @@ async function provideVersion(
       }
       case 'issue': {
         await app.sweepTxt()
-        const version = await app.issue(app.settings.certificates[plan.certificate]!, issuance.number)
+        const version = await recordIssuance(app, { ...issuance, certificate: plan.certificate }, () =>
+          app.issue(app.settings.certificates[plan.certificate]!, issuance.number),
+        )
         const { leaf } = versionFacts(version)
         return { issuance: { status: 'done', number: version.number, notAfter: leaf.notAfter }, version }
       }

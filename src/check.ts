@@ -2,6 +2,7 @@ import { inspect } from '../deploy/inspect.ts'
 import type { App } from './app.ts'
 import type { Certificate } from './core/certificate.ts'
 import { findDrift } from './core/drift.ts'
+import { sayCount } from './core/count.ts'
 import { CertsError, errorFacts } from './core/errors.ts'
 import type { ErrorFacts } from './core/errors.ts'
 import type { Node } from './core/node.ts'
@@ -18,7 +19,7 @@ export async function checkAll(app: App): Promise<CheckFinding[]> {
   const { settings, store } = app
   const certificates = Object.values(settings.certificates)
   const nodes = Object.values(settings.nodes)
-  const configured = `${certificates.length} certificates, ${nodes.length} nodes`
+  const configured = `${sayCount(certificates.length, 'certificate')}, ${sayCount(nodes.length, 'node')}`
   const checks = [
     attempt('configuration', settings.file, async () => configured),
     attempt('state', store.place, async () => {

@@ -1,4 +1,5 @@
 import { inspect } from '../deploy/inspect.ts'
+import { programPrefix } from '../deploy/node/program.ts'
 import { handshake } from '../deploy/verify.ts'
 import type { App } from './app.ts'
 import type { Certificate } from './core/certificate.ts'
@@ -17,6 +18,8 @@ export interface Selection {
   readonly toVersion?: number | undefined
   /** False where nothing will be issued, whatever is due: DNS is not asked then. */
   readonly mayIssue?: boolean
+  /** A change may follow at once: sessions for it are opened ahead of time. */
+  readonly mayChange?: boolean
 }
 
 /** Looks at everything side by side: nodes from inside and outside, the store, DNS where an issuance is due. */
@@ -35,10 +38,15 @@ export async function observe(app: App, selection: Selection): Promise<Observed>
   return { now, nodes: Object.fromEntries(nodes), certificates: Object.fromEntries(certificates) }
 }
 
-async function observeNode(app: App, name: string, { certificates }: Selection): Promise<NodeObservation> {
+async function observeNode(app: App, name: string, selection: Selection): Promise<NodeObservation> {
+  const { certificates, mayChange = false } = selection
   const node = app.settings.nodes[name]!
   const here = certificates.filter(({ nodes }) => nodes.includes(name))
-  const looked = lookInside(app, node, here)
+  const looked = lookInside(app, node, here).then((inside) => {
+    if (inside.inspection && mayChange)
+      void app.fleet.shell(node).then((shell) => shell.prepare(programPrefix()))
+    return inside
+  })
   const served = await Promise.all(here.map(async (one) => [one.name, await lookAt(app, node, one)] as const))
   return { ...(await looked), served: Object.fromEntries(served) }
 }

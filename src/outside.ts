@@ -73,17 +73,15 @@ function judge(
   const asked = `${endpointName(answer.endpoint)} ${answer.name}`
   if (!answer.leaf) return { asked, ok: false, said: answer.error ?? 'no certificate was sent' }
   const validity = sayValidity(answer.leaf.notAfter, now)
-  if (!wanted)
-    return {
-      asked,
-      ok: false,
-      said: `no version is stored here to compare with; serves a certificate by ${answer.leaf.issuer}, ${validity}`,
-    }
+  const expired = Date.parse(answer.leaf.notAfter) <= now.getTime()
+  if (!wanted) {
+    const said = `a certificate by ${answer.leaf.issuer}, ${validity}; no version is stored here to compare it with`
+    return { asked, ok: !expired && answer.leaf.names.includes(answer.name), said }
+  }
   const because = judgeServed(answer, {
     leafFingerprint: wanted.leaf.fingerprint,
     chainFingerprints: wanted.chain,
   })
-  const expired = Date.parse(answer.leaf.notAfter) <= now.getTime()
   if (because) return { asked, ok: false, said: because }
   return { asked, ok: !expired, said: `version ${wanted.number}, ${validity}` }
 }

@@ -1,6 +1,7 @@
 import type { App } from './app.ts'
 import { CertsError, NodeError } from './core/errors.ts'
 import type { NodePlan } from './core/plan.ts'
+import type { Entry } from './state/store.ts'
 
 interface StepRecord {
   readonly step: NodePlan
@@ -8,24 +9,51 @@ interface StepRecord {
   readonly to: number | undefined
 }
 
-/** Runs one change of a node between its two lines in the journal: the intent, durable before the act, and how it ended. */
-export async function recordStep<Done extends { from: number | undefined; to: number }>(
-  { store, run, io }: App,
+/** Runs one change of a node between its two lines in the journal. */
+export function recordStep<Done extends { from: number | undefined; to: number }>(
+  app: App,
   { step, certificate, to }: StepRecord,
   act: () => Promise<Done>,
 ): Promise<Done> {
-  const line = { run, certificate, node: step.node, action: step.action, because: step.because }
-  const at = () => io.now().toISOString()
-  await store.append({ ...line, at: at(), phase: 'intent', facts: numbers(step.from, to) })
-  try {
+  const line = { certificate, node: step.node, action: step.action, because: step.because }
+  const facts = numbers(step.from, to)
+  return record(app, { ...line, facts }, async () => {
     const done = await act()
-    await store.append({ ...line, at: at(), phase: 'done', facts: numbers(done.from ?? step.from, done.to) })
+    return { done, facts: numbers(done.from ?? step.from, done.to) }
+  })
+}
+
+/** Runs one issuance between its two lines in the journal; its parts have lines of their own. */
+export function recordIssuance<Done extends { readonly number: number }>(
+  app: App,
+  issuance: { readonly certificate: string; readonly number: number; readonly because: string },
+  act: () => Promise<Done>,
+): Promise<Done> {
+  const { certificate, number, because } = issuance
+  return record(app, { certificate, action: 'issue', because, facts: { to: number } }, async () => {
+    const done = await act()
+    return { done, facts: { to: done.number } }
+  })
+}
+
+/** The intent is durable before the act; how it ended follows, and a failure is passed on. */
+async function record<Done>(
+  { store, run, io }: App,
+  line: Omit<Entry, 'at' | 'run' | 'phase'>,
+  act: () => Promise<{ done: Done; facts: Entry['facts'] }>,
+): Promise<Done> {
+  const append = (phase: Entry['phase'], facts: Entry['facts']) =>
+    store.append({ ...line, at: io.now().toISOString(), run, phase, facts })
+
+  await append('intent', line.facts)
+  try {
+    const { done, facts } = await act()
+    await append('done', facts)
     return done
   } catch (error) {
     const left = error instanceof NodeError ? { left: error.left } : {}
     const said = error instanceof CertsError ? error.message : 'a fault of certs itself'
-    const facts = { ...numbers(step.from, to), ...left, error: said }
-    await store.append({ ...line, at: at(), phase: 'failed', facts })
+    await append('failed', { ...line.facts, ...left, error: said })
     throw error
   }
 }

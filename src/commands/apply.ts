@@ -36,13 +36,17 @@ Examples
     const outcome = await withApp(invocation, io, async (app, progress) => {
       const certificates = selectCertificates(app.settings.certificates, invocation.operands)
       await using _lock = await app.lock()
-      const prepared = await prepare(app, { certificates, forceRenew: invocation.flag('force-renew') })
-      if (!hasChanges(prepared.plan)) return execute(app, prepared, invocation)
+      const prepared = await prepare(app, {
+        certificates,
+        forceRenew: invocation.flag('force-renew'),
+        mayChange: true,
+      })
+      if (!hasChanges(prepared.plan)) return await execute(app, prepared, invocation)
       progress.clear()
       if (!invocation.flag('json')) showPlan(prepared.plan, invocation, io)
       if (prepared.unsafe && !invocation.flag('force')) throw prepared.unsafe
       if (asks && !(await confirm(io))) return { kind: 'declined' as const, prepared }
-      return execute(app, prepared, invocation)
+      return await execute(app, prepared, invocation)
     })
     if (outcome.kind === 'declined') io.stdout.write('Nothing was changed.\n')
     return report(outcome, invocation, io)

@@ -34,10 +34,16 @@ Example
       const certificates = selectCertificates(app.settings.certificates, invocation.operands)
       const only = selectNodes(certificates, invocation.values('node'))
       await using _lock = await app.lock()
-      const observed = await observe(app, { certificates, only, forceRenew: false, mayIssue: false })
+      const observed = await observe(app, {
+        certificates,
+        only,
+        forceRenew: false,
+        mayIssue: false,
+        mayChange: true,
+      })
       const request = { certificate: certificates[0]!, rollout: app.settings.rollout, toVersion, only }
       const plan = planRollBack(request, observed)
-      return execute(app, { plan, unsafe: judge(app, plan, { certificates, observed }) }, invocation)
+      return await execute(app, { plan, unsafe: judge(app, plan, { certificates, observed }) }, invocation)
     })
     return report(outcome, invocation, io)
   },

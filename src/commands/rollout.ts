@@ -41,7 +41,11 @@ Examples
       const certificates = selectCertificates(app.settings.certificates, invocation.operands)
       const only = selectNodes(certificates, invocation.values('node'))
       await using _lock = await app.lock()
-      return execute(app, await prepare(app, { certificates, only, forceRenew, toVersion }), invocation)
+      return await execute(
+        app,
+        await prepare(app, { certificates, only, forceRenew, toVersion, mayChange: true }),
+        invocation,
+      )
     })
     return report(outcome, invocation, io)
   },

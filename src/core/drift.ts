@@ -76,13 +76,13 @@ function servedDrift({ wanted, served, inspection, certificate, now }: DriftInpu
 }
 
 function saying(answer: Served, lineage: Lineage | undefined, now: Date, judged?: string): string[] {
-  if (!answer.leaf) return [answer.error ?? 'serves no certificate']
+  if (!answer.leaf) return [`no certificate is served: ${answer.error ?? 'none was sent'}`]
   const entry = lineage?.live.fullchain
   const number = entry?.is === 'link' && isLeafOf(lineage, answer) ? entry.number : undefined
   const what = number === undefined ? `a certificate by ${answer.leaf.issuer}` : `version ${number}`
   const validity = sayValidity(answer.leaf.notAfter, now)
   // The wanted leaf itself can be served with the wrong chain: then only the judgement says what is wrong.
-  return judged?.includes('chain') ? [judged] : [`serves ${what}, ${validity}`]
+  return judged?.includes('chain') ? [judged] : [`it serves ${what}, ${validity}`]
 }
 
 function isLeafOf(lineage: Lineage | undefined, answer: Served): boolean {

@@ -258,7 +258,7 @@ function decideAction(
     return { action: 'install', because: served?.because ?? files?.because ?? 'a new version is issued' }
   if (files) return { action: 'install', because: served?.because ?? files.because }
   if (served) return { action: 'reload', because: served.because }
-  return { action: 'none', because: 'serves it, and its files are right' }
+  return { action: 'none', because: 'it serves it, and its files are right' }
 }
 
 function refuseForNodes(issuance: Issuance, nodes: readonly NodePlan[]): Issuance {

@@ -20,48 +20,59 @@ export function renderHistory(happenings: readonly Happening[], paint: Paint): s
   return table(rows).join('\n')
 }
 
-/** `changed live/media.hachyderm.io on sally from version 2 to 3, because …` */
-export function sayHappening({ certificate, node, action, phase, because, facts }: Happening): string {
-  const on = node === undefined ? '' : ` on ${node}`
-  const why = because === undefined ? '' : `, because ${because}`
-  const act = sayAct(action, certificate, on, facts ?? {})
-  if (phase === 'done') return `${act.done}${why}`
-  const error = facts?.['error'] === undefined ? '' : `: ${facts['error']}`
-  const left = facts?.['left'] === undefined ? '' : ` (left ${facts['left']})`
-  return phase === 'failed'
-    ? `failed to ${act.plain}${error}${left}`
-    : `began to ${act.plain}${why}, and no end is on record`
+type Facts = NonNullable<Happening['facts']>
+
+/** `changed live/media.hachyderm.io on sally from version 2 to 3, because it serves version 2, expired 10 hours ago` */
+export function sayHappening(one: Happening): string {
+  const facts = one.facts ?? {}
+  const why = one.because === undefined ? '' : `, because ${one.because}`
+  const act = sayAct(one, facts)
+  if (one.phase === 'done') return `${act.done}${why}`
+  if (one.phase === 'intent') return `began to ${act.plain}${why}; no end is on record`
+  const error = facts['error'] === undefined ? '' : `: ${facts['error']}`
+  const left = facts['left'] === undefined ? '' : ` (left ${facts['left']})`
+  return `failed to ${act.plain}${error}${left}`
 }
 
-function sayAct(
-  action: string,
-  certificate: string,
-  on: string,
-  facts: NonNullable<Happening['facts']>,
-): { done: string; plain: string } {
-  const move = sayMove(facts)
-  const say = (past: string, plain: string, rest: string) => ({
-    done: `${past} ${rest}`,
-    plain: `${plain} ${rest}`,
-  })
-  switch (action) {
-    case 'install':
-      return say('changed', 'change', `live/${certificate}${on}${move}`)
-    case 'roll-back':
-      return say('rolled back', 'roll back', `live/${certificate}${on}${move}`)
-    case 'reload':
-      return say('reloaded', 'reload', `nginx${on} for ${certificate}`)
-    default:
-      return say(action, action, `for ${certificate}${on}${sayFacts(facts)}`)
-  }
+/** The words for each action, in the past and as a plain verb. */
+const words: Readonly<
+  Record<string, readonly [past: string, plain: string, rest: (one: Happening, facts: Facts) => string]>
+> = {
+  install: ['changed', 'change', (one, facts) => `live/${one.certificate}${on(one)}${move(facts)}`],
+  'roll-back': [
+    'rolled back',
+    'roll back',
+    (one, facts) => `live/${one.certificate}${on(one)}${move(facts)}`,
+  ],
+  reload: ['reloaded', 'reload', (one) => `nginx${on(one)} for ${one.certificate}`],
+  issue: ['issued', 'issue', (one, facts) => `version ${facts['to']} of ${one.certificate}`],
+  'account-create': ['made', 'make', (_one, facts) => `an account at ${facts['directory']}`],
+  'order-create': ['ordered', 'order', (one, facts) => `${one.certificate} for ${facts['names']}`],
+  'txt-create': ['made', 'make', (_one, facts) => sayTxt(facts)],
+  'txt-remove': ['removed', 'remove', (_one, facts) => sayTxt(facts)],
+  'challenge-answer': ['answered', 'answer', (_one, facts) => `the challenge for ${facts['identifier']}`],
+  'order-finalize': ['finalized', 'finalize', (one) => `the order of ${one.certificate}`],
+  'version-store': ['stored', 'store', (one, facts) => `version ${facts['number']} of ${one.certificate}`],
 }
 
-function sayMove({ from, to }: NonNullable<Happening['facts']>): string {
+function sayAct(one: Happening, facts: Facts): { done: string; plain: string } {
+  const [past, plain, rest] = words[one.action] ?? [
+    one.action,
+    one.action,
+    () => `for ${one.certificate}${on(one)}`,
+  ]
+  return { done: `${past} ${rest(one, facts)}`, plain: `${plain} ${rest(one, facts)}` }
+}
+
+function on({ node }: Happening): string {
+  return node === undefined ? '' : ` on ${node}`
+}
+
+function sayTxt(facts: Facts): string {
+  return `TXT ${facts['name']} in zone ${facts['zone']} by ${facts['provider']}`
+}
+
+function move({ from, to }: Facts): string {
   if (to === undefined) return ''
   return from === undefined || from === to ? ` to version ${to}` : ` from version ${from} to ${to}`
-}
-
-function sayFacts(facts: NonNullable<Happening['facts']>): string {
-  const parts = Object.entries(facts).filter(([key]) => key !== 'error' && key !== 'left')
-  return parts.length === 0 ? '' : ` (${parts.map(([key, value]) => `${key} ${value}`).join(', ')})`
 }

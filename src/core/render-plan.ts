@@ -1,3 +1,4 @@
+import { sayCount } from './count.ts'
 import { sayInstant, sayValidity } from './duration.ts'
 import { table } from './paint.ts'
 import type { Paint } from './paint.ts'
@@ -117,10 +118,10 @@ export function sayPlan(plan: Plan): string {
   const issue = plan.certificates.filter(({ issuance }) => issuance.kind === 'issue').length
   const steps = plan.certificates.flatMap(({ nodes }) => nodes)
   const counts = [
-    sayCount(issue, 'version', 'to issue'),
-    sayCount(steps.filter((step) => isChange(step) && step.action !== 'reload').length, 'node', 'to change'),
-    sayCount(steps.filter(({ action }) => action === 'reload').length, 'node', 'to reload'),
-    sayCount(
+    sayPart(issue, 'version', 'to issue'),
+    sayPart(steps.filter((step) => isChange(step) && step.action !== 'reload').length, 'node', 'to change'),
+    sayPart(steps.filter(({ action }) => action === 'reload').length, 'node', 'to reload'),
+    sayPart(
       steps.filter(({ action }) => action === 'unreachable' || action === 'blocked').length,
       'node',
       'left out',
@@ -140,17 +141,17 @@ function joinNames(names: readonly string[]): string {
   return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
 }
 
-function sayCount(count: number, noun: string, verb: string): string {
-  return count === 0 ? '' : `${count} ${noun}${count === 1 ? '' : 's'} ${verb}`
+function sayPart(count: number, noun: string, verb: string): string {
+  return count === 0 ? '' : `${sayCount(count, noun)} ${verb}`
 }
 
 function sayRight({ certificates }: Plan): string {
   const [only] = certificates
   if (certificates.length !== 1 || only?.issuance.kind !== 'keep') {
-    return `No changes. ${sayCount(certificates.length, 'certificate', '').trim()} right on every node.`
+    return `No changes. ${sayCount(certificates.length, 'certificate')} right on every node.`
   }
   const { number, notAfter } = only.issuance
-  const nodes = sayCount(only.nodes.length, 'node', '').trim()
+  const nodes = sayCount(only.nodes.length, 'node')
   return `No changes. ${only.certificate} is version ${number} on ${nodes}, valid until ${sayInstant(notAfter)}.`
 }
 
@@ -160,8 +161,8 @@ function sayStuck({ certificates }: Plan): string {
     .filter(({ action }) => action === 'unreachable' || action === 'blocked')
   const refused = certificates.filter(({ issuance }) => issuance.kind === 'refuse').length
   const parts = [
-    sayCount(refused, 'certificate', 'can not be issued'),
-    sayCount(nodes.length, 'node', 'can not be changed'),
+    sayPart(refused, 'certificate', 'can not be issued'),
+    sayPart(nodes.length, 'node', 'can not be changed'),
   ]
   return `Nothing can be done: ${parts.filter((part) => part !== '').join(', ')}.`
 }

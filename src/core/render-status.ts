@@ -31,7 +31,7 @@ function renderCertificate(
   const head = stored
     ? `version ${stored.number} is stored, ${sayValidity(stored.leaf.notAfter, observed.now)}`
     : 'no version is stored here'
-  const due = issuance.kind === 'issue' ? `; a new version is due, because ${issuance.because}` : ''
+  const due = stored && issuance.kind === 'issue' ? `; a new version is due, because ${issuance.because}` : ''
   return [`${paint('bold', certificate)}: ${head}${due}`, ...table([header, ...rows], '  ')].join('\n')
 }
 

@@ -57,7 +57,7 @@ function planNode(node: string, { certificate, toVersion }: RollBackRequest, obs
   if (to === undefined || !complete.includes(to))
     return { ...base, action: 'blocked', ...sayMissing(to, from, complete) }
   if (to === from) return { ...base, action: 'none', because: `live already points to version ${to}` }
-  return { ...base, action: 'roll-back', because: `live points to version ${from ?? 'none'}` }
+  return { ...base, action: 'roll-back', because: 'it was asked for' }
 }
 
 function sayMissing(to: number | undefined, from: number | undefined, complete: readonly number[]) {

@@ -1,0 +1,4 @@
+/** `1 node`, `4 nodes`. */
+export function sayCount(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
+}
