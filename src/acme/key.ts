@@ -1,0 +1,30 @@
+import { generateKeyPair } from 'node:crypto'
+import { promisify } from 'node:util'
+import type { KeyType } from '../core/certificate.ts'
+
+const generate = promisify(generateKeyPair)
+
+/** A new private key, as PKCS#8 PEM. */
+export async function generateKey(type: KeyType): Promise<string> {
+  const { privateKey } = await pairOf(type)
+  return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+}
+
+function pairOf(type: KeyType): ReturnType<typeof rsa> {
+  switch (type) {
+    case 'ecdsa-p256':
+      return generate('ec', { namedCurve: 'P-256' })
+    case 'ecdsa-p384':
+      return generate('ec', { namedCurve: 'P-384' })
+    case 'rsa-2048':
+      return rsa(2048)
+    case 'rsa-3072':
+      return rsa(3072)
+    case 'rsa-4096':
+      return rsa(4096)
+  }
+}
+
+function rsa(modulusLength: number) {
+  return generate('rsa', { modulusLength })
+}

@@ -1,0 +1,128 @@
+import { AcmeError } from '../core/errors.ts'
+import { journaled } from './issuance.ts'
+import { listOrders, openOrderFile } from './order-record.ts'
+import { backoffMs, pause } from './pace.ts'
+import { retry } from './retry.ts'
+import type { Order, OrderStatus } from './wire.ts'
+import { recordOf, retire, sameNames, type Work } from './work.ts'
+
+/** Lost orders are looked for among so many of the newest; a CA may keep all that ever were. */
+const ordersLookedAt = 60
+
+/** The order to go on with: the one an earlier run began, when it still can lead somewhere, or a new one. */
+export async function currentOrder(
+  work: Work,
+  { tookUp }: { readonly tookUp: boolean },
+): Promise<TakenOrder> {
+  const { orderUrl } = recordOf(work)
+  if (orderUrl !== undefined) {
+    const order = await readLiving(work, orderUrl)
+    if (order !== undefined) return { order: announced(work, order, true), resumed: true }
+    await retire(work)
+  } else if (tookUp) {
+    const lost = await findLost(work)
+    if (lost !== undefined) return { order: await adopt(work, lost, true), resumed: true }
+  }
+  return { order: await createOrder(work), resumed: false }
+}
+
+export interface TakenOrder {
+  readonly order: Order
+  readonly resumed: boolean
+}
+
+/**
+ * A new order. When its outcome is unknown, the account's list of orders is asked before another one is sent;
+ * where a CA has no such list, up to three are.
+ */
+export async function createOrder(work: Work): Promise<Order> {
+  const { ca, names, settings, deps, pace, certificate } = work
+  const { profile } = settings
+  await checkProfile(work)
+  let tries = 0
+  const attempt = async (): Promise<Order> => {
+    const lost = tries++ > 0 ? await findLost(work) : undefined
+    return lost ?? (await ca.newOrder({ names, profile }))
+  }
+  const facts = { directory: settings.directory, names: names.join(' ') }
+  const order = await journaled(deps, { certificate, action: 'order-create', facts }, () =>
+    retry(attempt, { budgetMs: pace.retryMs, pace, signal: deps.signal, maxTries: 3 }),
+  )
+  if (!sameNames(order.names, names)) {
+    throw new AcmeError(`ordering ${names.join(', ')} failed: the CA made an order for other names`)
+  }
+  return adopt(work, order, false)
+}
+
+/** Looks at the order until it leaves `status`, as often as the CA wants it. */
+export async function settle(work: Work, url: string, status: OrderStatus): Promise<Order> {
+  const { ca, pace, deps } = work
+  const deadline = performance.now() + pace.pollMs
+  for (let looks = 1; ; looks++) {
+    const order = await ca.order(url)
+    if (order.status !== status) return order
+    const wait = Math.max(backoffMs(looks, pace.random), order.retryAfterMs ?? 0)
+    if (performance.now() + wait > deadline) {
+      throw new AcmeError(`the CA has not finished the order of ${work.certificate}: it is still ${status}`, {
+        retryAfterMs: order.retryAfterMs,
+        hint: `run it again later, and the same order is taken up: ${url}`,
+      })
+    }
+    await pause(wait, deps.signal)
+  }
+}
+
+/** Undefined when the CA has dropped the order or it can't succeed: then a new one does no harm. */
+async function readLiving({ ca, names }: Work, url: string): Promise<Order | undefined> {
+  try {
+    const order = await ca.order(url)
+    return order.status === 'invalid' || !sameNames(order.names, names) ? undefined : order
+  } catch (error) {
+    if (error instanceof AcmeError && [403, 404, 410].includes(error.status ?? 0)) return undefined
+    throw error
+  }
+}
+
+/** An order that was made while nobody could write down its URL (RFC 8555 section 7.1.2.1). */
+async function findLost(work: Work): Promise<Order | undefined> {
+  const { ca, deps } = work
+  const urls = await ca.orders().catch((error: unknown) => {
+    if (error instanceof AcmeError && error.status !== undefined && error.status < 500) return undefined
+    throw error
+  })
+  if (urls === undefined) return undefined
+  const known = await Promise.all(
+    (await listOrders(deps.store)).map(
+      async (name) => (await openOrderFile(deps.store, name)).value?.orderUrl,
+    ),
+  )
+  for (const url of urls.slice(-ordersLookedAt).toReversed()) {
+    if (known.includes(url)) continue
+    const order = await readLiving(work, url)
+    if (order?.status === 'pending' || order?.status === 'ready') return order
+  }
+  return undefined
+}
+
+async function adopt(work: Work, order: Order, resumed: boolean): Promise<Order> {
+  await work.file.update({ orderUrl: order.url })
+  return announced(work, order, resumed)
+}
+
+function announced({ deps, certificate }: Work, order: Order, resumed: boolean): Order {
+  deps.emit({ kind: 'order-created', certificate, url: order.url, resumed })
+  return order
+}
+
+async function checkProfile({ ca, settings: { profile, directory } }: Work): Promise<void> {
+  const { profiles } = await ca.directory()
+  if (profile === undefined || profiles.includes(profile)) return
+  const offered = profiles.length === 0 ? 'it offers none' : `it offers ${profiles.join(', ')}`
+  throw new AcmeError(
+    `the CA at ${new URL(directory).host} has no profile ${JSON.stringify(profile)}: ${offered}`,
+    {
+      type: 'invalidProfile',
+      hint: 'correct acme.profile in the configuration, or leave it out',
+    },
+  )
+}

@@ -1,0 +1,170 @@
+import { AcmeError } from '../core/errors.ts'
+import { isObject, printable, type Problem, readProblem } from './problem.ts'
+
+/**
+ * The RFC 8555 objects as far as we use them. A CA's answer is foreign text: what has not the right shape is an
+ * error, what we don't know is ignored, and every URL must be https at the directory's own host.
+ */
+export interface Directory {
+  readonly newNonce: string
+  readonly newAccount: string
+  readonly newOrder: string
+  readonly externalAccountRequired: boolean
+  /** Names of the offered profiles; empty where the CA has none. */
+  readonly profiles: readonly string[]
+}
+
+export type OrderStatus = 'pending' | 'ready' | 'processing' | 'valid' | 'invalid'
+
+export interface Order {
+  readonly url: string
+  readonly status: OrderStatus
+  readonly names: readonly string[]
+  readonly authorizations: readonly string[]
+  readonly finalize: string
+  readonly certificate?: string | undefined
+  readonly error?: Problem | undefined
+  /** What the CA asks to wait before it is looked at again. */
+  readonly retryAfterMs?: number | undefined
+}
+
+export interface Authorization {
+  readonly url: string
+  /** Without the `*.` of a wildcard, which `wildcard` says. */
+  readonly identifier: string
+  readonly wildcard: boolean
+  /** `pending`, `valid`, or one that ends the order: invalid, deactivated, expired, revoked. */
+  readonly status: string
+  /** The dns-01 challenge, when it is offered. */
+  readonly challenge?: Challenge | undefined
+  readonly offered: readonly string[]
+}
+
+export interface Challenge {
+  readonly url: string
+  readonly token: string
+  readonly status: string
+  readonly error?: Problem | undefined
+}
+
+/** Where an object came from: for messages, and for its URLs to be compared with. */
+export interface Origin {
+  /** `reading the order at ca.example`. */
+  readonly step: string
+  readonly directory: string
+}
+
+export function parseDirectory(value: unknown, origin: Origin): Directory {
+  const read = reader(value, origin)
+  const meta = isObject(read.value['meta']) ? read.value['meta'] : {}
+  return {
+    newNonce: read.url('newNonce'),
+    newAccount: read.url('newAccount'),
+    newOrder: read.url('newOrder'),
+    externalAccountRequired: meta['externalAccountRequired'] === true,
+    profiles: isObject(meta['profiles'])
+      ? Object.keys(meta['profiles'])
+          .slice(0, 100)
+          .map((name) => printable(name, 100))
+      : [],
+  }
+}
+
+export function parseOrder(value: unknown, url: string, origin: Origin): Order {
+  const read = reader(value, origin)
+  const status = read.text('status')
+  if (!isOrderStatus(status)) return read.fail('status')
+  return {
+    url: checkUrl(url, origin),
+    status,
+    names: read.list('identifiers').map((entry) => {
+      const name = isObject(entry) && entry['type'] === 'dns' ? entry['value'] : undefined
+      return typeof name === 'string' && name.length <= 255 ? name.toLowerCase() : read.fail('identifiers')
+    }),
+    authorizations: read.list('authorizations').map((entry) => checkUrl(entry, origin)),
+    finalize: read.url('finalize'),
+    certificate: read.value['certificate'] === undefined ? undefined : read.url('certificate'),
+    error: read.value['error'] === undefined ? undefined : readProblem(read.value['error']),
+  }
+}
+
+export function parseAuthorization(value: unknown, url: string, origin: Origin): Authorization {
+  const read = reader(value, origin)
+  const identifier = isObject(read.value['identifier']) ? read.value['identifier']['value'] : undefined
+  if (typeof identifier !== 'string' || identifier.length > 255) return read.fail('identifier')
+  const challenges = read.list('challenges').filter(isObject)
+  const dns01 = challenges.find(({ type }) => type === 'dns-01')
+  return {
+    url,
+    identifier: identifier.toLowerCase().replace(/^\*\./, ''),
+    wildcard: read.value['wildcard'] === true || identifier.startsWith('*.'),
+    status: read.text('status'),
+    challenge: dns01 === undefined ? undefined : parseChallenge(dns01, origin),
+    offered: challenges.map(({ type }) => (typeof type === 'string' ? type.slice(0, 50) : '?')),
+  }
+}
+
+function parseChallenge(value: unknown, origin: Origin): Challenge {
+  const read = reader(value, origin)
+  const token = read.text('token')
+  // RFC 8555 section 8.3: base64url without padding, at least 128 bits.
+  if (!/^[A-Za-z0-9_-]{20,512}$/.test(token)) return read.fail('token')
+  return {
+    url: read.url('url'),
+    token,
+    status: read.text('status'),
+    error: read.value['error'] === undefined ? undefined : readProblem(read.value['error']),
+  }
+}
+
+/** The URLs of an account's orders (RFC 8555 section 7.1.2.1). */
+export function parseOrderList(value: unknown, origin: Origin): string[] {
+  return reader(value, origin)
+    .list('orders')
+    .map((entry) => checkUrl(entry, origin))
+}
+
+/** A URL that the CA names. It never sends us to another host, and never off https. */
+export function checkUrl(value: unknown, { step, directory }: Origin): string {
+  const url = typeof value === 'string' && value.length <= 2_000 ? URL.parse(value) : null
+  if (url === null) throw new AcmeError(`${step} failed: the CA gave something that is no URL`)
+  const own = new URL(directory)
+  if (url.protocol !== 'https:' || url.host !== own.host || url.username !== '' || url.password !== '') {
+    throw new AcmeError(
+      `${step} failed: the CA pointed to ${url.protocol}//${url.host}, not to https://${own.host}`,
+    )
+  }
+  return url.href
+}
+
+function isOrderStatus(text: string): text is OrderStatus {
+  return ['pending', 'ready', 'processing', 'valid', 'invalid'].includes(text)
+}
+
+interface Reader {
+  readonly value: Readonly<Record<string, unknown>>
+  text(field: string): string
+  url(field: string): string
+  list(field: string): readonly unknown[]
+  fail(field: string): never
+}
+
+function reader(value: unknown, origin: Origin): Reader {
+  const fail = (field: string): never => {
+    throw new AcmeError(`${origin.step} failed: the CA's answer has no usable ${field}`)
+  }
+  if (!isObject(value)) return fail('JSON object')
+  return {
+    value,
+    fail,
+    text: (field) => {
+      const text = value[field]
+      return typeof text === 'string' && text.length <= 2_000 ? text : fail(field)
+    },
+    url: (field) => (typeof value[field] === 'string' ? checkUrl(value[field], origin) : fail(field)),
+    list: (field) => {
+      const list: unknown = value[field] ?? []
+      return Array.isArray(list) && list.length <= 1_000 ? list : fail(field)
+    },
+  }
+}
