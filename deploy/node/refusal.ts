@@ -80,7 +80,7 @@ function byHand(node: Node, { certificate }: Asked, former: string | undefined):
   const live = shellWord(`${node.root}/live/${certificate}`)
   if (!/^[0-9]+$/.test(former ?? '')) return [`ls -l ${live}`, ...commands].join(' && ')
   const target = shellWord(`../../archive/${certificate}/`)
-  const links = `for k in privkey cert chain fullchain; do ln -sfn ${target}$k${former}.pem $k.pem; done`
+  const links = `for k in privkey cert chain fullchain; do ln -sfn ${target}\${k}${former}.pem $k.pem; done`
   return [`cd ${live}`, links, ...commands].join(' && ')
 }
 

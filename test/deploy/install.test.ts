@@ -1,12 +1,53 @@
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+} from 'node:fs'
+import { rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { install, rollback } from '../../deploy/install.ts'
-import { fakeNode, shells } from '../support/fake-node.ts'
+import { install, rollback, type InstallOrder } from '../../deploy/install.ts'
+import { fileKinds } from '../../src/core/certificate.ts'
+import { NodeError } from '../../src/core/errors.ts'
+import { fakeNode, shells, snapshot, type FakeNode, type FakeNodeOptions } from '../support/fake-node.ts'
 import { issueVersion } from '../support/issue-version.ts'
 
 const certificate = 'media.hachyderm.io'
-const [one, two] = await Promise.all([1, 2].map((number) => issueVersion(certificate, number)))
-if (!one || !two) throw new Error('no versions')
-const order = { certificate, version: two, forceReload: false, onStep: () => {} }
+const [one, two, three] = await Promise.all([1, 2, 3].map((number) => issueVersion(certificate, number)))
+if (!one || !two || !three) throw new Error('no versions')
+const order: InstallOrder = { certificate, version: two, forceReload: false, onStep: () => {} }
+/** No interpreter for the directory exchange: links are switched one after the other. */
+const linksOnly = { without: ['/usr/bin/perl', '/usr/bin/python3'] }
+const key = `privkey.pem`
+
+async function failure(promise: Promise<unknown>): Promise<NodeError> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  if (!(error instanceof NodeError)) throw new Error(`no NodeError but ${String(error)}`)
+  return error
+}
+
+const bring = (fake: FakeNode, changes: Partial<InstallOrder> = {}, options: FakeNodeOptions = {}) =>
+  install(fake.shell(options), fake.node, { ...order, ...changes })
+
+function numbers(fake: FakeNode): string[] {
+  return fileKinds.map((kind) => readlinkSync(fake.path('live', certificate, `${kind}.pem`)))
+}
+
+/** Shell text that is true while live is on version 1. */
+const isFormer = (fake: FakeNode) => `readlink ${fake.path('live', certificate, key)} | grep -q 1.pem`
+
+const links = (number: number) => fileKinds.map((kind) => `../../archive/${certificate}/${kind}${number}.pem`)
+
+/** The last word of a failure: live, archive and renewal are what they were, but for the times of folders. */
+function expectSame(fake: FakeNode, before: Record<string, string>): void {
+  expect(snapshot(fake.root, { times: false })).toEqual(before)
+}
 
 describe.for(shells)('on %s', (sh) => {
   test('installs a version, tells each step, and rolls back to the former one', async () => {
@@ -17,8 +58,317 @@ describe.for(shells)('on %s', (sh) => {
     const installed = await install(shell, fake.node, { ...order, onStep: (step) => steps.push(step) })
     expect(steps).toEqual(['locked', 'staged', 'switched', 'tested', 'reloaded'])
     expect(installed).toMatchObject({ outcome: 'installed', former: 1, lineage: { pair: 'matches' } })
+    expect(numbers(fake)).toEqual(links(2))
+    expect(fake.calls()).toEqual(['nginx -t', 'nginx -t', 'systemctl reload nginx'])
     const back = await rollback(shell, fake.node, { certificate, number: 1 })
     expect(back).toMatchObject({ outcome: 'installed', former: 2 })
-    expect(back.lineage.live.privkey).toMatchObject({ number: 1 })
+    expect(numbers(fake)).toEqual(links(1))
   })
+
+  test('switches live back and does not reload when nginx -t fails by the new version', async () => {
+    for (const options of [{ sh }, { sh, ...linksOnly }]) {
+      using fake = fakeNode()
+      fake.lay(one)
+      fake.will('test', `${isFormer(fake)} || { echo 'nginx: [emerg] no' >&2; exit 1; }`)
+      const before = snapshot(fake.root, { times: false })
+      const steps: string[] = []
+      const error = await failure(bring(fake, { onStep: (step) => steps.push(step) }, options))
+      expect(error).toMatchObject({
+        step: 'test',
+        left: 'restored',
+        exitCode: 1,
+        detail: 'nginx: [emerg] no',
+      })
+      expect(error.message).toBe('sally: nginx -t failed (exit 1)')
+      expect(error.hints).toEqual(['live was switched back to version 1 and nginx was not reloaded'])
+      expect(steps).toEqual(['locked', 'staged', 'switched', 'restored'])
+      expect(fake.calls()).toEqual(['nginx -t', 'nginx -t', 'nginx -t'])
+      expectSame(fake, before)
+    }
+  })
+
+  test('switches live back and reloads it when the reload fails', async () => {
+    using fake = fakeNode()
+    fake.lay(one)
+    fake.will('reload', `${isFormer(fake)} || { echo no; exit 3; }`)
+    const before = snapshot(fake.root, { times: false })
+    const error = await failure(bring(fake, {}, { sh }))
+    expect(error).toMatchObject({ step: 'reload', left: 'restored', exitCode: 3, detail: 'no' })
+    expect(fake.calls().at(-1)).toBe('systemctl reload nginx')
+    expectSame(fake, before)
+  })
+
+  test('kills a hanging test or reload and undoes', async () => {
+    const verbs = ['test', 'reload'] as const
+    const hang = async (verb: 'test' | 'reload', without: string[]) => {
+      using fake = fakeNode()
+      fake.lay(one)
+      fake.will(verb, `${isFormer(fake)} || exec sleep 60`)
+      const before = snapshot(fake.root, { times: false })
+      const error = await failure(bring(fake, { limit: 1 }, { sh, without }))
+      expect(error).toMatchObject({ step: verb, left: 'restored', exitCode: 137 })
+      expect(error.message).toMatch(/did not end within 1 s$/)
+      expectSame(fake, before)
+    }
+    await Promise.all(verbs.flatMap((verb) => [hang(verb, []), hang(verb, ['/usr/bin/timeout'])]))
+  })
+})
+
+test('does nothing at all when files, links and nginx are as wanted, and only reloads when that is asked', async () => {
+  using fake = fakeNode()
+  fake.lay(one, two)
+  const before = snapshot(fake.root)
+  expect(await bring(fake)).toMatchObject({ outcome: 'unchanged', former: undefined })
+  expect(fake.calls()).toEqual([])
+  expect(await bring(fake, { forceReload: true })).toMatchObject({ outcome: 'reloaded', former: undefined })
+  expect(fake.calls()).toEqual(['nginx -t', 'systemctl reload nginx'])
+  expect(snapshot(fake.root)).toEqual(before)
+})
+
+test('touches nothing when nginx -t fails before, and gives its words', async () => {
+  using fake = fakeNode()
+  fake.lay(one)
+  fake.will('test', `echo 'nginx: [emerg] unknown directive "sl" in /etc/nginx/nginx.conf:3' >&2; exit 1`)
+  const before = snapshot(fake.root)
+  const error = await failure(bring(fake))
+  expect(error).toMatchObject({ step: 'baseline', left: 'unchanged', exitCode: 1 })
+  expect(error.detail).toBe('nginx: [emerg] unknown directive "sl" in /etc/nginx/nginx.conf:3')
+  expect(snapshot(fake.root)).toEqual(before)
+})
+
+test('touches nothing and starts nothing when nginx is not running', async () => {
+  using fake = fakeNode()
+  fake.lay(one)
+  fake.will('status', 'echo inactive; exit 3')
+  const before = snapshot(fake.root)
+  const error = await failure(bring(fake))
+  expect(error).toMatchObject({ step: 'baseline', left: 'unchanged' })
+  expect(error.message).toContain('nginx is not running')
+  expect(fake.calls()).toEqual([])
+  expect(snapshot(fake.root)).toEqual(before)
+})
+
+test('makes a first version, its folders private, and takes all of it away when nginx refuses it', async () => {
+  using fake = fakeNode()
+  for (const folder of ['live', 'archive', 'renewal']) rmSync(fake.path(folder), { recursive: true })
+  const before = snapshot(fake.root, { times: false })
+  fake.will('test', `[ ! -e ${fake.path('live', certificate)} ]`)
+  for (const options of [{}, linksOnly]) {
+    const error = await failure(bring(fake, {}, options))
+    expect(error).toMatchObject({ step: 'test', left: 'restored' })
+    expect(error.hints[0]).toMatch(/^live was switched back to what it was /)
+    expectSame(fake, before)
+  }
+  fake.will('test', ':')
+  expect(await bring(fake)).toMatchObject({ outcome: 'installed', former: undefined })
+  const modes = ['live', 'archive', `live/${certificate}`, `archive/${certificate}`].map((path) =>
+    lstatSync(fake.path(path)),
+  )
+  expect(modes.map(({ mode }) => mode & 0o7777)).toEqual([0o700, 0o700, 0o700, 0o700])
+  rmSync(fake.root, { recursive: true })
+  expect(await bring(fake)).toMatchObject({ outcome: 'installed' })
+})
+
+test('gives the key the owner, group and mode of the key before, never readable by all', async () => {
+  const cases = [
+    { was: 0o600, gid: 0, is: 0o600 },
+    { was: 0o640, gid: 33, is: 0o640 },
+    { was: 0o644, gid: 33, is: 0o640 },
+    { was: 0o400, gid: 0, is: 0o400 },
+    { was: 0o777, gid: 0, is: 0o640 },
+  ]
+  for (const { was, gid, is } of cases) {
+    using fake = fakeNode()
+    fake.lay(one)
+    chmodSync(fake.path('archive', certificate, 'privkey1.pem'), was)
+    chownSync(fake.path('archive', certificate, 'privkey1.pem'), 0, gid)
+    await bring(fake)
+    const stat = lstatSync(fake.path('archive', certificate, 'privkey2.pem'))
+    expect([(stat.mode & 0o7777).toString(8), stat.gid]).toEqual([is.toString(8), gid])
+    expect(lstatSync(fake.path('archive', certificate, 'cert2.pem')).mode & 0o7777).toBe(0o644)
+  }
+})
+
+test('keeps what else lies in live, and the mode and owner of the directory', async () => {
+  for (const options of [{}, linksOnly]) {
+    using fake = fakeNode()
+    fake.lay(one)
+    writeFileSync(fake.path('live', certificate, 'combined.pem'), 'for haproxy', { mode: 0o640 })
+    chownSync(fake.path('live', certificate), 0, 33)
+    chmodSync(fake.path('live', certificate), 0o750)
+    const before = snapshot(fake.path('live', certificate), { times: false })
+    await bring(fake, {}, options)
+    const after = snapshot(fake.path('live', certificate), { times: false })
+    const isLink = ([name]: [string, string]) => fileKinds.some((kind) => name === `${kind}.pem`)
+    const rest = (all: Record<string, string>) => Object.entries(all).filter((entry) => !isLink(entry))
+    expect(rest(after)).toEqual(rest(before))
+  }
+})
+
+test('takes an archive file that holds the same bytes, and refuses one that holds others', async () => {
+  using fake = fakeNode()
+  fake.lay(two, one)
+  const inode = lstatSync(fake.path('archive', certificate, 'privkey2.pem')).ino
+  await bring(fake)
+  expect(lstatSync(fake.path('archive', certificate, 'privkey2.pem')).ino).toBe(inode)
+
+  appendFileSync(fake.path('archive', certificate, 'chain2.pem'), '\n')
+  const before = snapshot(fake.root)
+  const error = await failure(bring(fake))
+  expect(error).toMatchObject({ step: 'stage', left: 'unchanged' })
+  expect(error.message).toBe(`sally: archive/${certificate}/chain2.pem exists with other bytes`)
+  expect(snapshot(fake.root)).toEqual(before)
+})
+
+test('replaces dangling, absolute, cyclic and missing links', async () => {
+  const live = (fake: FakeNode, kind: string) => fake.path('live', certificate, `${kind}.pem`)
+  for (const options of [{}, linksOnly]) {
+    using fake = fakeNode()
+    fake.lay(one)
+    for (const kind of fileKinds) unlinkSync(live(fake, kind))
+    symlinkSync('../../archive/gone/privkey9.pem', live(fake, 'privkey'))
+    symlinkSync(fake.path('archive', certificate, 'cert1.pem'), live(fake, 'cert'))
+    symlinkSync('chain.pem', live(fake, 'chain'))
+    expect(await bring(fake, {}, options)).toMatchObject({ outcome: 'installed', former: undefined })
+    expect(numbers(fake)).toEqual(links(2))
+  }
+})
+
+test('puts broken links back as they were when nginx refuses the new version', async () => {
+  for (const options of [{}, linksOnly]) {
+    using fake = fakeNode()
+    fake.lay(one)
+    unlinkSync(fake.path('live', certificate, 'chain.pem'))
+    unlinkSync(fake.path('live', certificate, key))
+    symlinkSync('nowhere', fake.path('live', certificate, key))
+    fake.will('test', `[ ! -e ${fake.path('live', certificate, key)} ]`)
+    const before = snapshot(fake.root, { times: false })
+    expect(await failure(bring(fake, {}, options))).toMatchObject({ left: 'restored' })
+    expectSame(fake, before)
+  }
+})
+
+test('repairs what nginx complains of when that is this certificate itself', async () => {
+  using fake = fakeNode()
+  fake.lay(one)
+  unlinkSync(fake.path('live', certificate, key))
+  symlinkSync('nowhere', fake.path('live', certificate, key))
+  fake.will(
+    'test',
+    `[ -e ${fake.path('live', certificate, key)} ] || { echo 'cannot load "${fake.path('live', certificate, key)}"'; exit 1; }`,
+  )
+  expect(await bring(fake)).toMatchObject({ outcome: 'installed' })
+})
+
+describe('refuses, and leaves untouched,', () => {
+  const cases: Record<string, { lay: (fake: FakeNode) => void; says: string; hint: RegExp }> = {
+    'a real file in live': {
+      lay: (fake) => {
+        unlinkSync(fake.path('live', certificate, key))
+        writeFileSync(fake.path('live', certificate, key), 'the only copy')
+      },
+      says: `live/${certificate}/privkey.pem is a file where certbot's layout has a link into archive`,
+      hint: /^on sally, as root: mv .*\/privkey\.pem .*\/privkey\.pem\.before$/,
+    },
+    'a live directory that is a link': {
+      lay: (fake) => {
+        mkdirSync(fake.path('elsewhere'))
+        rmSync(fake.path('live', certificate), { recursive: true })
+        symlinkSync('../elsewhere', fake.path('live', certificate))
+      },
+      says: `live/${certificate} or archive/${certificate} is a link to another directory`,
+      hint: /real directories only/,
+    },
+    'a directory in the place of a link': {
+      lay: (fake) => {
+        unlinkSync(fake.path('live', certificate, 'chain.pem'))
+        symlinkSync('..', fake.path('live', certificate, 'chain.pem'))
+      },
+      says: `live/${certificate}/chain.pem is a directory where certbot's layout has a link into archive`,
+      hint: /^on sally, as root: ls -ld/,
+    },
+    'a live directory that others may write': {
+      lay: (fake) => chmodSync(fake.path('live'), 0o777),
+      says: 'live can be written by others than its owner',
+      hint: /^on sally, as root: chmod go-w .*\/live$/,
+    },
+    'an archive that belongs to another user': {
+      lay: (fake) => chownSync(fake.path('archive', certificate), 65534, 65534),
+      says: `archive/${certificate} does not belong to root`,
+      hint: /^on sally, as root: chown root: /,
+    },
+    'an archive file that is a link': {
+      lay: (fake) => symlinkSync('/etc/hostname', fake.path('archive', certificate, 'cert2.pem')),
+      says: `archive/${certificate}/cert2.pem exists with other bytes`,
+      hint: /plan again/,
+    },
+  }
+  test.each(Object.entries(cases))('%s', async (_, { lay, says, hint }) => {
+    using fake = fakeNode()
+    fake.lay(one)
+    lay(fake)
+    const before = snapshot(fake.root)
+    const error = await failure(bring(fake))
+    expect(error).toMatchObject({ message: `sally: ${says}`, left: 'unchanged', step: 'stage' })
+    expect(error.hints.some((line) => hint.test(line))).toBe(true)
+    expect(fake.calls()).toEqual([])
+    expect(snapshot(fake.root)).toEqual(before)
+  })
+})
+
+test('says what to do by hand when the undo fails too', async () => {
+  using fake = fakeNode()
+  fake.lay(one)
+  fake.will(
+    'test',
+    `${isFormer(fake)} || { touch ${fake.folder}/tried; exit 1; }; [ ! -e ${fake.folder}/tried ]`,
+  )
+  const error = await failure(bring(fake))
+  expect(error).toMatchObject({ step: 'test', left: 'degraded' })
+  const live = fake.path('live', certificate)
+  expect(error.hints).toEqual([
+    `on sally, as root, by hand: cd ${live} && for k in privkey cert chain fullchain; do ln -sfn ../../archive/${certificate}/\${k}1.pem $k.pem; done && nginx -t && systemctl reload nginx`,
+  ])
+})
+
+test('rolls back only to a version that is whole and whose key and certificate belong together', async () => {
+  using fake = fakeNode()
+  fake.lay(one, two)
+  writeFileSync(fake.path('archive', certificate, 'chain1.pem'), '')
+  expect(await failure(rollback(fake.shell(), fake.node, { certificate, number: 1 }))).toMatchObject({
+    message: `sally: version 1 of ${certificate} is not complete in archive/${certificate}`,
+    step: 'rollback',
+    left: 'unchanged',
+  })
+  fake.lay(one, two)
+  writeFileSync(fake.path('archive', certificate, 'privkey1.pem'), three.key.reveal())
+  expect(await failure(rollback(fake.shell(), fake.node, { certificate, number: 1 }))).toMatchObject({
+    message: `sally: key and certificate of version 1 of ${certificate} do not belong together`,
+  })
+  expect(numbers(fake)).toEqual(links(2))
+  expect(fake.calls()).toEqual([])
+})
+
+test('an install waits for another that is at work on the node', async () => {
+  for (const without of [[], ['/usr/bin/flock']]) {
+    using fake = fakeNode()
+    fake.lay(one)
+    fake.will('test', `sleep 0.4`)
+    const options = { without, seeProcesses: true }
+    const both = [bring(fake, {}, options), bring(fake, {}, options)]
+    const outcomes = (await Promise.all(both)).map(({ outcome }) => outcome)
+    expect(outcomes.sort()).toEqual(['installed', 'unchanged'])
+    expect(snapshot(fake.path('archive'))).not.toHaveProperty('.certs.lock')
+  }
+})
+
+test('a lock whose holder is dead is broken', async () => {
+  using fake = fakeNode()
+  fake.lay(one)
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  for (const holder of ['1:another-boot:1', `1:${boot}:999999999`, `4194303:${boot}:1`, 'nonsense']) {
+    symlinkSync(holder, fake.path('archive/.certs.lock'))
+    await bring(fake, { forceReload: true }, { without: ['/usr/bin/flock'] })
+    expect(snapshot(fake.path('archive'))).not.toHaveProperty('.certs.lock')
+  }
 })

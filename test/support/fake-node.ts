@@ -7,7 +7,8 @@ import { fileKinds, filesOf, type Version } from '../../src/core/certificate.ts'
 import type { Node } from '../../src/core/node.ts'
 import { localShell, type LocalShell } from './local-shell.ts'
 
-export const shells = [['dash'], ['bash'], ['bash', '--posix'], ['busybox', 'sh']] as const
+/** What `/bin/sh` is on Debian, on Red Hat and on Alpine. */
+export const shells = [['dash'], ['bash', '--posix'], ['busybox', 'sh']] as const
 
 export interface FakeNodeOptions {
   /** The shell that reads the program; dash unless told. */
@@ -16,6 +17,8 @@ export interface FakeNodeOptions {
   readonly without?: readonly string[]
   /** More shell text for the namespace, run as root before the program's shell starts. */
   readonly setup?: string
+  /** Processes of other runs are seen, as on a real node; they do not end with this one then. */
+  readonly seeProcesses?: boolean
   /** Words before the shell, as strace and its arguments. */
   readonly around?: readonly string[]
 }
@@ -58,7 +61,8 @@ export function fakeNode(overrides: Partial<Node> = {}): FakeNode {
   will('reload', ':')
   will('status', 'shift; for unit; do case $unit in nginx) echo active ;; *) echo inactive ;; esac; done')
 
-  const shell = ({ sh = ['dash'], without = [], setup = '', around = [] }: FakeNodeOptions = {}) => {
+  const shell = (options: FakeNodeOptions = {}) => {
+    const { sh = ['dash'], without = [], setup = '', around = [], seeProcesses = false } = options
     const lines = [
       'mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system',
       `mount --bind ${folder}/nginx /usr/sbin/nginx`,
@@ -67,7 +71,9 @@ export function fakeNode(overrides: Partial<Node> = {}): FakeNode {
       setup,
       'exec "$@"',
     ]
-    const namespace = ['--mount', '--pid', '--fork', '--kill-child=KILL', '--mount-proc']
+    const namespace = seeProcesses
+      ? ['--mount']
+      : ['--mount', '--pid', '--fork', '--kill-child=KILL', '--mount-proc']
     const start = ['unshare', ...namespace, 'sh', '-c', lines.join('\n'), 'sh']
     return localShell([...start, ...around, ...sh, '-s'])
   }
