@@ -36,7 +36,7 @@ export function exec(settings: ExecSettings, environment: Environment = process.
     if (failure === '') return
     const words = secrets.reduce((text, secret) => text.replaceAll(secret, '[secret]'), output)
     throw new ProviderError(`${program} ${verb} ${name}. failed: ${failure}`, {
-      detail: printable(words).split('\n').slice(-10).join('\n'),
+      detail: printable(words.trimEnd().split('\n').slice(-10).join('\n')),
       hint: `try it by hand: ${[...command, verb, `${name}.`, 'test'].join(' ')}`,
     })
   }

@@ -12,9 +12,9 @@ export interface RetryOptions {
   readonly again: (failure: unknown) => number | false
 }
 
-const pausesMs = [300, 1000, 3000]
+const pausesMs = [250, 1000]
 
-/** Up to four tries. Throws the last failure, or that the deadline has passed. */
+/** Up to three tries. Throws the last failure, or that the deadline has passed. */
 export async function retry<T>(
   operation: (signal: AbortSignal) => Promise<T>,
   { signal: outer, deadlineMs, again }: RetryOptions,

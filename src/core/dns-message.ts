@@ -1,6 +1,5 @@
 import { Buffer } from 'node:buffer'
 import { name as nameCodec, record as recordCodec } from 'dns-packet'
-import { ProviderError } from './errors.ts'
 
 /** DNS messages on the wire (RFC 1035 section 4). Names are lower case without a trailing dot; the root is `.`. */
 export interface DnsMessage {
@@ -65,13 +64,13 @@ const rcodes: Readonly<Record<number, string>> = {
   16: 'BADVERS',
 }
 
-/** Throws ProviderError for anything malformed, in time linear to the message's records. */
+/** Throws an Error for anything malformed, for the caller to name the server, in time linear to the message's records. */
 export function decodeMessage(bytes: Uint8Array): DnsMessage {
   try {
     return decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error)
-    throw new ProviderError(`malformed DNS message of ${bytes.length} bytes: ${cause}`, { cause: error })
+    throw new Error(`malformed DNS message of ${bytes.length} bytes: ${cause}`, { cause: error })
   }
 }
 

@@ -1,7 +1,7 @@
 import { ProviderError } from '../core/errors.ts'
 import { baseName, challengeName } from './challenge.ts'
 import type { Resolver } from './resolver.ts'
-import { isWildcardOnly, refuseWildcardOnly } from './wildcard.ts'
+import { isCoveredByWildcard, refuseWildcardOnly } from './wildcard.ts'
 import { findZone } from './zone.ts'
 
 const maxHops = 8
@@ -42,7 +42,7 @@ async function followCnames(start: string, resolver: Resolver, signal: AbortSign
     })
     if (target === undefined) return chain
     // `*.example.com CNAME …` answers here, too, but gives way to a record at the name.
-    if (chain.length === 1 && (await isWildcardOnly(name, resolver, signal))) return chain
+    if (chain.length === 1 && (await isCoveredByWildcard(name, resolver, signal))) return chain
     if (chain.includes(target)) throw badChain('a CNAME loop', [...chain, target])
     chain.push(target)
     if (chain.length > maxHops + 1) throw badChain(`more than ${maxHops} CNAMEs`, chain)

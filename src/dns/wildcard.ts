@@ -3,21 +3,17 @@ import { ProviderError } from '../core/errors.ts'
 import type { Resolver } from './resolver.ts'
 
 /**
- * Whether a name is answered by a wildcard above it and does not exist itself. A name below `*.NAME` tells it
- * exactly (RFC 4592 section 2.2 and 3.3.1): where NAME exists, with or without a `*.NAME`, no wildcard matches
- * that deep, and the answer is NXDOMAIN; where it does not, the wildcard above answers for it, too.
+ * Whether a name does not exist, and would be answered for by a wildcard above it. A name below `*.NAME` tells it
+ * exactly (RFC 4592 sections 2.2 and 3.3.1): where NAME exists, with or without a `*.NAME`, no wildcard reaches
+ * that deep, and the answer is NXDOMAIN; where it does not, the wildcard above answers for that name, too.
  */
-export async function isWildcardOnly(
+export async function isCoveredByWildcard(
   name: string,
   resolver: Resolver,
   signal: AbortSignal,
 ): Promise<boolean> {
   const below = `${randomBytes(8).toString('hex')}.*.${name}`
-  const [probe, itself] = await Promise.all([
-    resolves(below, resolver, signal),
-    resolves(name, resolver, signal),
-  ])
-  return probe !== undefined && itself !== undefined
+  return (await addressOf(below, resolver, signal)) !== undefined
 }
 
 /**
@@ -29,14 +25,15 @@ export async function refuseWildcardOnly(
   resolver: Resolver,
   signal: AbortSignal,
 ): Promise<void> {
-  if (!(await isWildcardOnly(name, resolver, signal))) return
+  if (!(await isCoveredByWildcard(name, resolver, signal))) return
+  const says = await addressOf(name, resolver, signal)
+  if (says === undefined) return
   const parent = name.split('.').slice(1).join('.')
-  const says = await resolves(name, resolver, signal)
   throw new ProviderError(
     `${name} exists only through a wildcard: it would stop resolving while _acme-challenge.${name} exists`,
     {
       hint: [
-        `give it the wildcard's records as its own, then run again: ${name}. IN ${says ?? 'A …'}`,
+        `give it the wildcard's records as its own, then run again: ${name}. IN ${says}`,
         `or have a certificate for the wildcard instead: names: ['*.${parent}'] (if *.${parent} is the wildcard)`,
         `a CNAME at _acme-challenge.${name} would hide it just the same`,
       ],
@@ -44,11 +41,20 @@ export async function refuseWildcardOnly(
   )
 }
 
-/** The first address or CNAME at the name, as `A 192.0.2.1`; undefined when there is none. */
-async function resolves(name: string, resolver: Resolver, signal: AbortSignal): Promise<string | undefined> {
-  const answers = await Promise.all([resolver.ask(name, 'A', signal), resolver.ask(name, 'AAAA', signal)])
-  const records = answers.flatMap((answer) => answer.answers.filter((record) => record.name === name))
-  const [first] = records.filter(({ type }) => type === 'A' || type === 'AAAA' || type === 'CNAME')
-  if (!first) return undefined
-  return first.type === 'CNAME' ? `CNAME ${first.text}.` : `${first.type} ${first.text}`
+/**
+ * The first CNAME or address at the name, as `A 192.0.2.1`; undefined when there is none. The CNAME comes first:
+ * a look-up of addresses would fail where its target is broken.
+ */
+async function addressOf(name: string, resolver: Resolver, signal: AbortSignal): Promise<string | undefined> {
+  const { rcode, answers } = await resolver.ask(name, 'CNAME', signal)
+  const cname = answers.find((record) => record.type === 'CNAME' && record.name === name)
+  if (cname) return `CNAME ${cname.text}.`
+  if (rcode === 'NXDOMAIN') return undefined
+  const addresses = await Promise.all(
+    (['A', 'AAAA'] as const).map(async (type) => {
+      const [address] = await resolver.lookUp(name, type, signal)
+      return address && `${type} ${address}`
+    }),
+  )
+  return addresses.find((address) => address !== undefined)
 }

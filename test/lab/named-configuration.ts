@@ -2,7 +2,7 @@ import type { TsigKey } from './named.ts'
 
 /** One zone of a lab name server. SOA, NS and the name servers' addresses are written for it. */
 export interface Zone {
-  /** More lines in master file format, relative to the zone; `$TTL` is 60. */
+  /** More lines in master file format, relative to the zone, each with its owner; `$TTL` is 60. */
   readonly records?: string
   /**
    * The zone's name servers and where they are: `{ 'ns1.hachyderm.io': '127.77.3.4' }`. Addresses are added
@@ -45,7 +45,8 @@ export function zoneText(name: string, zone: Zone, address: string): string {
     if (!`.${server}.`.endsWith(`.${origin}`) && name !== '.') continue
     for (const each of [where].flat()) lines.push(`${server}. ${each.includes(':') ? 'AAAA' : 'A'} ${each}`)
   }
-  return [...lines, zone.records ?? '', ''].join('\n')
+  const records = (zone.records ?? '').split('\n').map((line) => line.trimStart())
+  return [...lines, ...records, ''].join('\n')
 }
 
 export function namedConfiguration(settings: NamedSettings): string {

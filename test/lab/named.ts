@@ -168,12 +168,19 @@ async function start(
   const running = new Promise<void>((resolve, reject) => {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       log = (log + text).slice(-200_000)
+      if (/not loaded due to errors|loading from master file \S+ failed/.test(log))
+        reject(new Error(`a zone is broken:\n${log.slice(-3000)}`))
       if (/ running$/m.test(log)) resolve()
     })
     child.once('error', reject)
     child.once('exit', (code) => reject(new Error(`named ended with ${code}:\n${log.slice(-3000)}`)))
   })
-  await running
+  try {
+    await running
+  } catch (error) {
+    child.kill('SIGKILL')
+    throw error
+  }
   return { child, log: () => log }
 }
 
