@@ -25,6 +25,8 @@ export interface App extends AsyncDisposable {
   readonly emit: Emit
   /** Names this run in the journal. */
   readonly run: string
+  /** Opens an entry of `dns`, which reads its secrets. Throws ConfigError when one can't be read. */
+  provider(name: string): Promise<Provider>
   solver(certificate: Certificate): Promise<Solver>
   acme(): Promise<AcmeSettings>
   /** Takes up or begins the order and returns the stored version. */
@@ -77,6 +79,7 @@ export async function openApp(io: Io, options: AppOptions): Promise<App> {
     fleet,
     emit,
     run,
+    provider,
     solver,
     acme,
     async issue(certificate, number) {

@@ -8,7 +8,7 @@ import type { ErrorFacts } from './core/errors.ts'
 import type { Node } from './core/node.ts'
 
 export interface CheckFinding {
-  readonly what: 'configuration' | 'state' | 'CA' | 'DNS' | 'node'
+  readonly what: 'configuration' | 'state' | 'secret' | 'CA' | 'DNS' | 'node'
   readonly on: string
   readonly said: string
   readonly error?: ErrorFacts
@@ -26,6 +26,7 @@ export async function checkAll(app: App): Promise<CheckFinding[]> {
       await store.list('orders')
       return 'readable'
     }),
+    ...Object.keys(settings.dns).map((name) => attempt('secret', `dns.${name}`, () => askSecret(app, name))),
     attempt('CA', settings.acme.directory, () => askCa(app)),
     ...certificates.flatMap((certificate) =>
       certificate.names.map((name) => attempt('DNS', name, () => askDns(app, certificate, name))),
@@ -46,6 +47,11 @@ async function attempt(
     if (!(error instanceof CertsError)) throw error
     return { what, on, said: error.message, error: errorFacts(error) }
   }
+}
+
+async function askSecret(app: App, name: string): Promise<string> {
+  await app.provider(name)
+  return 'readable'
 }
 
 async function askCa(app: App): Promise<string> {

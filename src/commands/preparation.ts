@@ -1,5 +1,6 @@
 import type { App } from '../app.ts'
 import type { Certificate } from '../core/certificate.ts'
+import { CertsError } from '../core/errors.ts'
 import type { UnsafePlanError } from '../core/errors.ts'
 import { makePlan } from '../core/plan.ts'
 import type { Observed, Plan } from '../core/plan.ts'
@@ -20,6 +21,7 @@ export interface Prepared {
 export async function prepare(app: App, selection: Selection): Promise<Prepared> {
   const { observe } = await import('../observe.ts')
   const observed = await observe(app, selection)
+  if (app.io.signal.aborted) throw new CertsError('interrupted while looking: nothing was changed')
   const plan = makePlan({ ...selection, rollout: app.settings.rollout }, observed)
   return { plan, unsafe: judge(app, plan, { certificates: selection.certificates, observed }) }
 }

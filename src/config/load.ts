@@ -30,7 +30,10 @@ export async function loadConfig(options: LoadOptions): Promise<Settings> {
   await refuseForeign(file, options.uid)
   const parsed = configSchema(options.providers).safeParse(await importDefault(file))
   if (!parsed.success) {
-    throw new ConfigError(`reading ${file} failed`, { detail: z.prettifyError(parsed.error) })
+    throw new ConfigError(`reading ${file} failed`, {
+      detail: z.prettifyError(parsed.error),
+      hint: 'edit it; certs init --config OTHER writes an example to compare with',
+    })
   }
   const state = options.state ?? options.env['CERTS_STATE']
   return normalize(parsed.data, {

@@ -105,7 +105,7 @@ function dnsNames(subjectAltName: string | undefined): string[] {
   return [...new Set(names)].toSorted()
 }
 
-function commonName(distinguishedName: string): string {
+function commonName(distinguishedName = ''): string {
   const line = distinguishedName.split('\n').find((part) => part.startsWith('CN='))
   return line?.slice(3) ?? distinguishedName.replaceAll('\n', ', ')
 }
