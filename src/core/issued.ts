@@ -35,7 +35,7 @@ export function checkIssued(pem: string, wanted: Wanted): Issued {
   const blocks = blocksOf(pem)
   const [leaf, ...above] = blocks.map(parse)
   if (leaf === undefined) return refuse('it holds no certificate')
-  const facts = readLeaf(leaf.raw)
+  const facts = factsOf(leaf)
   checkKey(facts, wanted)
   checkNames(facts, wanted.names)
   checkDates(leaf, wanted.now)
@@ -72,6 +72,14 @@ function parse(block: string): X509Certificate {
     return new X509Certificate(block)
   } catch {
     return refuse('one of its certificates does not parse')
+  }
+}
+
+function factsOf(leaf: X509Certificate): Leaf {
+  try {
+    return readLeaf(leaf.raw)
+  } catch {
+    return refuse('its key or names are of no known kind')
   }
 }
 
