@@ -63,7 +63,7 @@ export async function createHost(
     },
     async tryExec(text) {
       const leader = await leaderOf(control('payload'))
-      return await command(['nsenter', '-t', leader, '--all', '--wdns=/', '/bin/sh', '-s'], { input: text })
+      return await command(['nsenter', ...enter, `--target=${leader}`, ...shell], { input: text })
     },
     async writeFile(path, text, mode = 0o644) {
       await writeFile(join(rootfs, path), text, { mode })
@@ -117,6 +117,11 @@ export async function createHost(
   await host.writeFile('home/deploy/.ssh/authorized_keys', login)
   return host
 }
+
+// nsenter would itself stop when a host that shuts down stops all its processes, and wait for ever: so it
+// does not fork, and a shell outside of the host waits for the one inside.
+const enter = ['--no-fork', '--all', '--wdns=/']
+const shell = ['/bin/sh', '-c', '/bin/sh -s; exit $?']
 
 /** The process that is number 1 of a host, as this machine counts. */
 async function leaderOf(payload: string): Promise<string> {
