@@ -16,7 +16,7 @@ export interface CommandOptions {
 export async function command(argv: readonly string[], options: CommandOptions = {}): Promise<Ran> {
   const [program = '', ...rest] = argv
   const { input = '', cwd, env } = options
-  return await new Promise((resolve, reject) => {
+  return new Promise((resolve, reject) => {
     const child = execFile(program, rest, { cwd, env, maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
       if (error && typeof error.code !== 'number' && !error.signal) return reject(error)
       resolve({ stdout, stderr, exitCode: child.exitCode ?? 128 })

@@ -48,7 +48,7 @@ export async function createDatedCa(folder: string): Promise<DatedCa> {
         chain,
       }
     },
-    [Symbol.asyncDispose]: async () => await rm(folder, { recursive: true, force: true }),
+    [Symbol.asyncDispose]: async () => rm(folder, { recursive: true, force: true }),
   }
 }
 

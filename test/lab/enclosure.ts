@@ -123,7 +123,7 @@ async function removeCgroup(folder: string): Promise<void> {
 }
 
 async function exists(path: string): Promise<boolean> {
-  return await readdir(path).then(
+  return readdir(path).then(
     () => true,
     () => false,
   )

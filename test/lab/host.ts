@@ -63,13 +63,13 @@ export async function createHost(
     },
     async tryExec(text) {
       const leader = await leaderOf(control('payload'))
-      return await command(['nsenter', ...enter, `--target=${leader}`, ...shell], { input: text })
+      return command(['nsenter', ...enter, `--target=${leader}`, ...shell], { input: text })
     },
     async writeFile(path, text, mode = 0o644) {
       await writeFile(join(rootfs, path), text, { mode })
     },
-    freeze: async () => await writeFile(control('cgroup.freeze'), '1'),
-    thaw: async () => await writeFile(control('cgroup.freeze'), '0'),
+    freeze: async () => writeFile(control('cgroup.freeze'), '1'),
+    thaw: async () => writeFile(control('cgroup.freeze'), '0'),
     async kill() {
       await writeFile(control('cgroup.kill'), '1')
       while (await populated(control('.'))) await sleep(5)

@@ -17,7 +17,7 @@ describe.skipIf(await skipUnless('hosts'))('the hosts of the lab', () => {
     lab = await startHosts({ nodes: ['cdn-frankfurt-1', 'fritz'] })
     host = lab.host('cdn-frankfurt-1')
   })
-  afterAll(async () => await lab[Symbol.asyncDispose]())
+  afterAll(async () => lab[Symbol.asyncDispose]())
 
   async function ssh(user: string, address: string, script: string): Promise<string> {
     const known = ['-o', `UserKnownHostsFile=${lab.knownHosts}`, '-o', 'StrictHostKeyChecking=yes']
@@ -86,14 +86,14 @@ describe.skipIf(await skipUnless('hosts'))('a lab leaves nothing behind', () => 
     const mark = lab.folder
     expect(await leftovers(process.pid)).not.toEqual([])
     await lab[Symbol.asyncDispose]()
-    await expect.poll(async () => await leftovers(process.pid, mark), { timeout: 5000 }).toEqual([])
+    await expect.poll(async () => leftovers(process.pid, mark), { timeout: 5000 }).toEqual([])
   })
 
   test.each(['SIGKILL', 'SIGTERM', 'SIGINT'] as const)('after its owner got %s', async (signal) => {
     const owner = await startOwner()
     expect((await leftovers(owner.pid)).length).toBeGreaterThan(3)
     process.kill(owner.pid, signal)
-    await expect.poll(async () => await leftovers(owner.pid), { timeout: 10_000 }).toEqual([])
+    await expect.poll(async () => leftovers(owner.pid), { timeout: 10_000 }).toEqual([])
   })
 
   test('after its owner and its init were both killed and another lab has started', async () => {

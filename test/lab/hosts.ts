@@ -78,7 +78,7 @@ export async function startHosts(options: LabOptions): Promise<Lab> {
         if (!host) throw new Error(`the lab has no host ${name}`)
         return host
       },
-      [Symbol.asyncDispose]: async () => await enclosure[Symbol.asyncDispose](),
+      [Symbol.asyncDispose]: async () => enclosure[Symbol.asyncDispose](),
     }
   } catch (error) {
     await enclosure[Symbol.asyncDispose]()

@@ -20,7 +20,7 @@ export interface GetOptions {
 export async function get(url: string, { address, roots }: GetOptions): Promise<Got> {
   const { hostname, pathname } = new URL(url)
   const verification = roots === undefined ? { rejectUnauthorized: false } : { ca: roots }
-  return await new Promise((resolve, reject) => {
+  return new Promise((resolve, reject) => {
     const sent = request(
       {
         host: address,

@@ -11,7 +11,7 @@ describe.skipIf(await skipUnless('hosts'))('the lab at the night of the incident
   beforeAll(async () => {
     incident = await startIncident()
   })
-  afterAll(async () => await incident?.[Symbol.asyncDispose]())
+  afterAll(async () => incident?.[Symbol.asyncDispose]())
 
   test('has four CDN nodes that all serve an expired certificate', async () => {
     expect(incident.cdn.map((host) => host.name)).toEqual(cdnNames)
@@ -70,7 +70,7 @@ describe.skipIf(await skipUnless('hosts'))('the lab at the night of the incident
 
   test('has a site name that is a CNAME to the addresses of all nodes', async () => {
     const dig = ['dig', `@${incident.named.address}`, '+short', site]
-    const both = await Promise.all(['A', 'AAAA'].map(async (type) => await command([...dig, type])))
+    const both = await Promise.all(['A', 'AAAA'].map(async (type) => command([...dig, type])))
     const lines = both.flatMap(({ stdout }) => stdout.trim().split('\n'))
     expect(lines.toSorted()).toEqual(
       [

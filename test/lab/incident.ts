@@ -57,7 +57,7 @@ export async function startIncident(options: IncidentOptions = {}): Promise<Inci
   await using stack = new AsyncDisposableStack()
 
   const dns = startDns()
-  const ca = dns.then(async (named) => await startPebble({ dnsServer: `${named.address}:${named.port}` }))
+  const ca = dns.then(async (named) => startPebble({ dnsServer: `${named.address}:${named.port}` }))
   const old = Promise.withResolvers<OldVersions>()
   const fleet = startHosts({
     nodes: [coreName, ...names],
@@ -100,12 +100,12 @@ export async function startIncident(options: IncidentOptions = {}): Promise<Inci
     state,
     writeConfig,
     certs: async (line, { env, ...more } = {}) =>
-      await command([process.execPath, cli, ...line.split(' ').filter(Boolean)], {
+      command([process.execPath, cli, ...line.split(' ').filter(Boolean)], {
         cwd: lab.folder,
         env: { PATH: process.env['PATH'], HOME: lab.folder, CERTS_CONFIG: configFile, ...env },
         ...more,
       }),
-    [Symbol.asyncDispose]: async () => await started.disposeAsync(),
+    [Symbol.asyncDispose]: async () => started.disposeAsync(),
   }
 }
 
@@ -113,7 +113,7 @@ export const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
 /** Why the incident can't be staged yet: the program under test is not there. */
 export async function cliMissing(): Promise<boolean> {
-  return await access(cli).then(
+  return access(cli).then(
     () => false,
     () => true,
   )
@@ -141,7 +141,7 @@ function lastTime(time: string, now: Date): Date {
 }
 
 async function startDns(): Promise<Named> {
-  return await startNamed({ zones: { 'hachyderm.io': { records: 'media CNAME cdn.geo.hachyderm.io.' } } })
+  return startNamed({ zones: { 'hachyderm.io': { records: 'media CNAME cdn.geo.hachyderm.io.' } } })
 }
 
 function recordsOf(host: Host): string[] {
@@ -159,5 +159,5 @@ async function useAll<T extends readonly AsyncDisposable[]>(
   const settled = await Promise.allSettled(starting)
   for (const result of settled) if (result.status === 'fulfilled') stack.use(result.value)
   for (const result of settled) if (result.status === 'rejected') throw result.reason
-  return await Promise.all(starting)
+  return Promise.all(starting)
 }
