@@ -24,6 +24,7 @@ export interface NamedSettings {
   readonly port: number
   readonly keys: readonly TsigKey[]
   readonly zones: Readonly<Record<string, Zone>>
+  readonly recursion: boolean
   readonly more?: string | undefined
 }
 
@@ -57,7 +58,7 @@ export function namedConfiguration(settings: NamedSettings): string {
     `options {
   directory "${folder}"; pid-file "${folder}/named.pid"; session-keyfile "${folder}/session.key"; lock-file none;
   listen-on port ${port} { ${settings.address}; }; listen-on-v6 port ${port} { ${listen6} };
-  allow-query { any; }; recursion yes; allow-recursion { any; }; allow-transfer { any; };
+  allow-query { any; }; recursion ${settings.recursion ? 'yes' : 'no'}; allow-recursion { any; }; allow-transfer { any; };
   notify no; dnssec-validation no; empty-zones-enable no; max-cache-ttl 1; min-refresh-time 1;
   ${settings.more ?? ''}
 };

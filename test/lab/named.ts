@@ -42,6 +42,8 @@ export interface NamedOptions {
   readonly port?: number
   /** More keys that may update; `tsig` of the server is always one. */
   readonly keys?: readonly TsigKey[]
+  /** Serve no root zone and no recursion: names outside the zones are refused. */
+  readonly zonesOnly?: true
   /** More lines for named's `options { }`. */
   readonly options?: string
   /** Prefix of named's own command line, as `['faketime', '-f', '+1h']`. */
@@ -99,12 +101,21 @@ export async function startNamed(options: NamedOptions): Promise<Named> {
     for (const each of addresses) await addAddress(each)
     // A copy by our own path: Debian's AppArmor profile binds /usr/sbin/named to /etc/bind and /var.
     await copyFile(binary, join(folder, 'named'))
-    const zones: Record<string, Zone> = { '.': {}, ...options.zones }
+    const zones: Record<string, Zone> = { ...(options.zonesOnly ? {} : { '.': {} }), ...options.zones }
     for (const [name, zone] of Object.entries(zones)) {
       if (!zone.secondary) await writeFile(join(folder, zoneFile(name)), zoneText(name, zone, address))
     }
     const keys = [tsig, ...(options.keys ?? [])]
-    const settings = { folder, address, address6: options.address6, port, keys, zones, more: options.options }
+    const settings = {
+      folder,
+      address,
+      address6: options.address6,
+      port,
+      keys,
+      zones,
+      more: options.options,
+      recursion: !options.zonesOnly,
+    }
     await writeFile(join(folder, 'named.conf'), namedConfiguration(settings), { mode: 0o600 })
     const started = await start(folder, options.under ?? [])
     child = started.child
