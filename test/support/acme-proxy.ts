@@ -36,8 +36,8 @@ export type Fault =
     }
   /** Closes the connection, before pebble hears of the request, or after it has acted on it. */
   | { readonly do: 'cut'; readonly when: 'before' | 'after' }
-  /** Says nothing, for ever. */
-  | { readonly do: 'hang' }
+  /** Says nothing, for ever; with `when: 'after'`, once pebble has acted. */
+  | { readonly do: 'hang'; readonly when?: 'before' | 'after' }
   /** Sends half of pebble's answer and cuts. */
   | { readonly do: 'truncate' }
   /** Changes what pebble answered. */
@@ -47,11 +47,18 @@ export interface AcmeProxy extends AsyncDisposable {
   readonly directory: string
   /** Requests of this kind that came, since the start or the last `reset`. */
   count(kind: RequestKind): number
-  /** Request kinds in the order they came. */
-  log(): readonly RequestKind[]
+  /** Requests that pebble has acted on and whose answer was held back. */
+  swallowed(): readonly RequestKind[]
   /** Applies to the next `times` requests of the kind (all by default), after `skip` of them. */
-  fault(kind: RequestKind, fault: Fault, options?: { readonly times?: number; readonly skip?: number }): void
+  fault(kind: RequestKind, fault: Fault, options?: FaultOptions): void
   reset(): void
+}
+
+export interface FaultOptions {
+  readonly times?: number
+  readonly skip?: number
+  /** Spares a request whose real answer is so; for faults that come after pebble has acted. */
+  readonly unless?: (answer: ProxyAnswer) => boolean
 }
 
 /** An HTTPS proxy before pebble that counts, and misbehaves as told. The URLs pebble names lead through it. */
@@ -59,14 +66,15 @@ export async function startAcmeProxy(upstream: string, ca: TestCa): Promise<Acme
   const { key, cert } = await ca.issue(['127.0.0.1', 'localhost'])
   const agent = new Agent({ keepAlive: true, ca: ca.root })
   let seen: RequestKind[] = []
-  let rules: { kind: RequestKind; fault: Fault; times: number; skip: number }[] = []
+  let swallowed: RequestKind[] = []
+  let rules: Rule[] = []
 
-  const faultFor = (kind: RequestKind): Fault | undefined => {
+  const ruleFor = (kind: RequestKind): Rule | undefined => {
     const rule = rules.find((one) => one.kind === kind && one.times > 0)
     if (rule === undefined) return undefined
     if (rule.skip-- > 0) return undefined
     rule.times--
-    return rule.fault
+    return rule
   }
 
   const handle = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
@@ -74,14 +82,17 @@ export async function startAcmeProxy(upstream: string, ca: TestCa): Promise<Acme
     const path = incoming.url ?? '/'
     const kind = requestKinds.find((one) => path.startsWith(kinds[one])) ?? 'directory'
     seen.push(kind)
-    const fault = faultFor(kind)
-    if (fault?.do === 'hang') return
+    const rule = ruleFor(kind)
+    let fault = rule?.fault
+    if (fault?.do === 'hang' && fault.when !== 'after') return
     if (fault?.do === 'cut' && fault.when === 'before') return void incoming.socket.destroy()
     if (fault?.do === 'answer') {
       outgoing.writeHead(fault.status, fault.headers)
       return void outgoing.end(fault.body ?? '')
     }
     const real = await forward(incoming, { body, agent, url: new URL(path, upstream) })
+    if (rule?.unless?.(real)) fault = undefined
+    if (fault?.do === 'hang') return void swallowed.push(kind)
     if (fault?.do === 'cut') return void incoming.socket.destroy()
     const answer = fault?.do === 'edit' ? fault.edit(real) : real
     const { 'content-length': _, ...headers } = answer.headers
@@ -103,11 +114,12 @@ export async function startAcmeProxy(upstream: string, ca: TestCa): Promise<Acme
   return {
     directory: `https://127.0.0.1:${address.port}/dir`,
     count: (kind) => seen.filter((one) => one === kind).length,
-    log: () => seen,
+    swallowed: () => swallowed,
     fault: (kind, fault, { times = Infinity, skip = 0 } = {}) =>
       void rules.push({ kind, fault, times, skip }),
     reset: () => {
       seen = []
+      swallowed = []
       rules = []
     },
     [Symbol.asyncDispose]: async () => {
@@ -117,6 +129,14 @@ export async function startAcmeProxy(upstream: string, ca: TestCa): Promise<Acme
       await once(server, 'close')
     },
   }
+}
+
+interface Rule {
+  readonly kind: RequestKind
+  readonly fault: Fault
+  times: number
+  skip: number
+  readonly unless?: FaultOptions['unless']
 }
 
 interface Forward {

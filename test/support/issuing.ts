@@ -27,7 +27,7 @@ export interface IssuingOptions {
   readonly onEvent?: (event: Event) => void
 }
 
-/** A controller's state in a temporary folder, and what was said while issuing with it. */
+/** A controller's state in a folder, temporary unless it is given, and what was said while issuing with it. */
 export interface Controller extends AsyncDisposable {
   readonly store: Store
   readonly folder: string
@@ -37,8 +37,8 @@ export interface Controller extends AsyncDisposable {
   kinds(): string[]
 }
 
-export async function createController(): Promise<Controller> {
-  const folder = await mkdtemp(join(tmpdir(), 'certs-issuing-'))
+export async function createController(given?: string): Promise<Controller> {
+  const folder = given ?? (await mkdtemp(join(tmpdir(), 'certs-issuing-')))
   const store = await openFiles(join(folder, 'state'))
   const events: Event[] = []
   const common = { store, now: () => new Date(), run: 'test' }
@@ -60,7 +60,7 @@ export async function createController(): Promise<Controller> {
     sweep: (solver) => sweepTxt({ ...common, solver, emit: (event) => void events.push(event) }),
     [Symbol.asyncDispose]: async () => {
       await store[Symbol.asyncDispose]()
-      await rm(folder, { recursive: true, force: true })
+      if (given === undefined) await rm(folder, { recursive: true, force: true })
     },
   }
 }
