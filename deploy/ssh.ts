@@ -24,12 +24,19 @@ const defaults = { connect: 10_000, login: 15_000, keepalive: 3_000, silence: 15
 export function createConnect(options: SshOptions = {}): Connect {
   const timeouts = { ...defaults, ...options.timeouts }
   return async (node, signal) => {
-    const logins = await loginsTo(hopsTo(node), loginOptions(options, signal))
-    return shellOver(node, logins, timeouts)
+    let first: Session | undefined
+    const onSigned = (entering: Login) => {
+      if (entering.hop.jump === undefined) first = startSession(entering, { sudo: node.sudo, prefix: '' })
+    }
+    const logins = await loginsTo(hopsTo(node), { ...loginOptions(options, signal), onSigned })
+    return shellOver(node, { logins, first, timeouts })
   }
 }
 
-export function loginOptions({ agentSocket, timeouts, random = Math.random }: SshOptions, signal: AbortSignal): LoginOptions {
+export function loginOptions(
+  { agentSocket, timeouts, random = Math.random }: SshOptions,
+  signal: AbortSignal,
+): LoginOptions {
   return { agentSocket, timeouts: { ...defaults, ...timeouts }, random, signal }
 }
 
@@ -45,25 +52,31 @@ export async function loginsTo(hops: readonly Hop[], options: LoginOptions): Pro
   }
 }
 
-function shellOver(node: Node, logins: readonly Login[], timeouts: typeof defaults): Shell {
+interface ShellParts {
+  readonly logins: readonly Login[]
+  /** A session without a prefix, opened together with the login. */
+  readonly first: Session | undefined
+  readonly timeouts: typeof defaults
+}
+
+function shellOver(node: Node, { logins, first, timeouts }: ShellParts): Shell {
   const last = logins.at(-1)!
-  const { sudo } = node
-  let prepared: Session | undefined
+  const start = (prefix: string) => startSession(last, { sudo: node.sudo, prefix })
+  let ahead = first === undefined ? [] : [first]
 
   return {
     node: node.name,
 
     run(input: string, options: RunOptions = {}): Promise<Said> {
-      const ready = prepared?.alive() && input.startsWith(prepared.prefix) ? prepared : undefined
-      if (ready) prepared = undefined
-      const session = ready ?? startSession(last, { sudo, prefix: '' })
+      const fits = ahead.filter((one) => one.alive() && input.startsWith(one.prefix))
+      const session = fits.toSorted((a, b) => b.prefix.length - a.prefix.length)[0] ?? start('')
+      ahead = ahead.filter((one) => one !== session)
       const rest = input.slice(session.prefix.length)
       return session.finish(rest, { ...options, silenceMs: options.silenceMs ?? timeouts.silence })
     },
 
     prepare(prefix: string): void {
-      prepared?.close()
-      prepared = startSession(last, { sudo, prefix })
+      ahead.push(start(prefix))
     },
 
     async forward(address: string, port: number): Promise<Duplex> {
@@ -79,7 +92,7 @@ function shellOver(node: Node, logins: readonly Login[], timeouts: typeof defaul
     },
 
     async [Symbol.asyncDispose](): Promise<void> {
-      prepared?.close()
+      for (const session of ahead) session.close()
       closeAll(logins)
     },
   }

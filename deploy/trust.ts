@@ -3,7 +3,14 @@ import { dirname } from 'node:path'
 import { NodeError, StateError } from '../src/core/errors.ts'
 import type { Node, SshTarget } from '../src/core/node.ts'
 import { causeOf } from './cause.ts'
-import { algorithmsOf, fingerprint, type HostKeyAlgorithm, hostKeyType, judge, trustLine } from './known-hosts.ts'
+import {
+  algorithmsOf,
+  fingerprint,
+  type HostKeyAlgorithm,
+  hostKeyType,
+  judge,
+  trustLine,
+} from './known-hosts.ts'
 import { closeAll, loginOptions, loginsTo, type SshOptions } from './ssh.ts'
 import { createVerifier, readKnownHosts } from './ssh/host-key.ts'
 import { type Hop, hopError, hopsTo, placeOf } from './ssh/hop.ts'
@@ -29,7 +36,11 @@ export interface Scanned {
 /** One of each kind is asked for, as a node shows only one of its keys at a time. */
 const families: readonly (readonly HostKeyAlgorithm[])[] = [
   algorithmsOf['ssh-ed25519'],
-  [...algorithmsOf['ecdsa-sha2-nistp256'], ...algorithmsOf['ecdsa-sha2-nistp384'], ...algorithmsOf['ecdsa-sha2-nistp521']],
+  [
+    ...algorithmsOf['ecdsa-sha2-nistp256'],
+    ...algorithmsOf['ecdsa-sha2-nistp384'],
+    ...algorithmsOf['ecdsa-sha2-nistp521'],
+  ],
   algorithmsOf['ssh-rsa'],
 ]
 
@@ -55,8 +66,13 @@ export async function scanNode(node: Node, signal: AbortSignal, options: SshOpti
 
 async function scanHop(hop: Hop, before: Login | undefined, options: LoginOptions): Promise<Scanned> {
   const entries = await readKnownHosts(hop)
-  const found = await Promise.all(families.map((family) => scanKey({ hop, before, ...options }, family)))
-  const keys = found.filter((key) => key !== undefined)
+  const asked = await Promise.allSettled(
+    families.map((family) => scanKey({ hop, before, ...options }, family)),
+  )
+  const keys = asked.flatMap((one) => (one.status === 'fulfilled' && one.value ? [one.value] : []))
+  // Some sshds close when they are asked for a kind they don't have; that one is no failure beside the others.
+  const failed = asked.find((one) => one.status === 'rejected')
+  if (keys.length === 0 && failed) throw failed.reason
   const verifier = createVerifier(hop, entries)
   for (const key of keys) {
     const { kind } = judge(entries, hop.target, key)

@@ -73,7 +73,8 @@ export async function verify(_node: Node, wanted: WantedOfNode, options: VerifyO
     return { ok: false, served: [], because: 'there is no endpoint and name to verify' }
   const end = performance.now() + deadlineMs
   for (let pauseMs = 25; ; pauseMs = Math.min(pauseMs * 2, 250)) {
-    const leftMs = Math.max(1, end - performance.now())
+    // The last round gets its time too: cut short, it would say "no answer" of a node that gives one.
+    const leftMs = Math.max(lastRoundMs, end - performance.now())
     const timeoutMs = Math.min(leftMs, options.timeoutMs ?? handshakeTimeoutMs)
     const served = await askAll(questions, { ...options, timeoutMs })
     const because = served.map((one) => judgeServed(one, wanted)).find((reason) => reason !== undefined)
@@ -84,6 +85,7 @@ export async function verify(_node: Node, wanted: WantedOfNode, options: VerifyO
 }
 
 const handshakeTimeoutMs = 10_000
+const lastRoundMs = 2_000
 /** Of nginx's default 512 connections for each worker, users need the most. */
 const sideBySide = 24
 

@@ -8,6 +8,7 @@ import type { Hop } from './hop.ts'
 import { type Identity, readIdentity, type Ssh2 } from './identity.ts'
 import { withStream } from './reach.ts'
 import { whyNoLogin } from './refusal.ts'
+import { spareRoundTrips } from './round-trips.ts'
 
 /** Milliseconds. */
 export interface Timeouts {
@@ -26,6 +27,11 @@ export interface LoginOptions {
   /** In [0, 1). */
   readonly random: () => number
   readonly signal: AbortSignal
+  /**
+   * Called when the node has all it needs to let us in, a round trip before its answer is here: what is opened
+   * now is open at once. Not called where that moment is not known.
+   */
+  readonly onSigned?: (entering: Login) => void
 }
 
 export interface Login {
@@ -42,7 +48,9 @@ export async function login(hop: Hop, before: Login | undefined, options: LoginO
   const parts = readParts(hop, options)
   // It is awaited after the dialling, which may fail first.
   parts.catch(() => undefined)
-  return withStream({ hop, before, ...options }, async (stream) => enter(hop, stream, { ...(await parts), options }))
+  return withStream({ hop, before, ...options }, async (stream) =>
+    enter(hop, stream, { ...(await parts), options }),
+  )
 }
 
 interface Parts {
@@ -82,6 +90,13 @@ async function enter(
         reject(new Error('it closed the connection'))
       })
   })
+  const entering: Login = {
+    hop,
+    client,
+    gone: () => gone,
+    because: () => whyGone(verifier, error),
+    close: () => close(client, stream),
+  }
   using _ = addAbortListener(signal, () => client.destroy())
   try {
     client.connect({
@@ -94,17 +109,12 @@ async function enter(
       keepaliveInterval: timeouts.keepalive,
       keepaliveCountMax: 3,
     })
+    spareRoundTrips(client, identity, () => options.onSigned?.(entering))
     await entered
+    return entering
   } catch (cause) {
     client.destroy()
     throw whyNoLogin(hop, { cause, verifier, keyed, interrupted: signal.aborted, known })
-  }
-  return {
-    hop,
-    client,
-    gone: () => gone,
-    because: () => whyGone(verifier, error),
-    close: () => close(client, stream),
   }
 }
 

@@ -18,7 +18,10 @@ export interface Reach extends ReachOptions {
  * Opens a TCP stream to a hop's sshd and uses it. A node that drops it before the handshake is busy (sshd's
  * MaxStartups): that is tried three times more, since nothing has been sent but a greeting; all else never is.
  */
-export async function withStream<Result>(to: Reach, use: (stream: Duplex) => Promise<Result>): Promise<Result> {
+export async function withStream<Result>(
+  to: Reach,
+  use: (stream: Duplex) => Promise<Result>,
+): Promise<Result> {
   for (let pauseMs = 200; ; pauseMs *= 2) {
     const stream = await open(to)
     try {

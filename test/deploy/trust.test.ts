@@ -44,7 +44,9 @@ describe.skipIf(noSshd)('trusting a node', () => {
     await chmod(knownHosts, 0o644)
     const { keys, target } = await scanNode(sshd.node({}, { knownHosts }), signal)
     await trustKeys(target, keys.slice(0, 1))
-    expect(await readFile(knownHosts, 'utf8')).toBe(`# mine\n[127.0.0.1]:${sshd.port} ${sshd.hostKeys['ssh-ed25519']}\n`)
+    expect(await readFile(knownHosts, 'utf8')).toBe(
+      `# mine\n[127.0.0.1]:${sshd.port} ${sshd.hostKeys['ssh-ed25519']}\n`,
+    )
     expect((await stat(knownHosts)).mode & 0o777).toBe(0o644)
   })
 

@@ -42,10 +42,15 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
   const folder = await mkdtemp(join(tmpdir(), 'certs-sshd-'))
   const at = (name: string) => join(folder, name)
   const kinds = options.hostKeys ?? ['ed25519']
-  await Promise.all([makeKey(at('identity'), 'ed25519'), ...kinds.map((kind) => makeKey(at(`host_${kind}`), kind))])
+  await Promise.all([
+    makeKey(at('identity'), 'ed25519'),
+    ...kinds.map((kind) => makeKey(at(`host_${kind}`), kind)),
+  ])
   const publicKey = await readFile(at('identity.pub'), 'utf8')
   await writeFile(at('authorized_keys'), `${options.keyOptions ?? ''} ${publicKey}`.trimStart())
-  const hostKeys = Object.fromEntries(await Promise.all(kinds.map((kind) => readHostKey(at(`host_${kind}.pub`)))))
+  const hostKeys = Object.fromEntries(
+    await Promise.all(kinds.map((kind) => readHostKey(at(`host_${kind}.pub`)))),
+  )
   // A privilege separation folder, that distributions make when the service starts.
   await mkdir('/run/sshd', { recursive: true, mode: 0o755 })
   await chmod(folder, 0o755)
@@ -106,7 +111,11 @@ export async function makeKey(path: string, kind: HostKeyKind, passphrase = ''):
 
 type Configuration = SshdOptions & { readonly kinds: readonly HostKeyKind[] }
 
-function configuration(at: (name: string) => string, port: number, { kinds, config = [] }: Configuration): string {
+function configuration(
+  at: (name: string) => string,
+  port: number,
+  { kinds, config = [] }: Configuration,
+): string {
   const lines = [
     ...config,
     `Port ${port}`,
