@@ -88,9 +88,11 @@ export async function openApp(io: Io, options: AppOptions): Promise<App> {
       return issue({ certificate, number, acme: await acme() }, deps)
     },
     async sweepTxt() {
+      const [certificate] = Object.values(settings.certificates)
+      const left = (await Promise.all(['orders', 'txt'].map((prefix) => store.list(prefix)))).flat()
+      if (!certificate || left.length === 0) return
       const { sweepTxt } = await import('./acme/sweep.ts')
-      const certificate = Object.values(settings.certificates)[0]
-      if (certificate) await sweepTxt({ store, solver: await solver(certificate), emit, now, run })
+      await sweepTxt({ store, solver: await solver(certificate), emit, now, run })
     },
     lock: () => store.lock('run', { command: io.commandLine, since: now().toISOString() }),
     async [Symbol.asyncDispose]() {

@@ -66,7 +66,6 @@ async function provideVersion(
         }
       }
       case 'issue': {
-        await app.sweepTxt()
         const version = await recordIssuance(app, { ...issuance, certificate: plan.certificate }, () =>
           app.issue(app.settings.certificates[plan.certificate]!, issuance.number),
         )

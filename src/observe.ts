@@ -92,18 +92,20 @@ async function observeCertificate(
   const numbers = await store.listVersions(certificate.name)
   const versions = await Promise.all(numbers.map((number) => store.getVersion(certificate.name, number)))
   const facts = versions.flatMap((version) => (version ? versionFacts(version) : []))
+  const order = await store.get<{ number: number }>(`orders/${certificate.name}`)
+  const underway = order && !numbers.includes(order.value.number) ? { number: order.value.number } : undefined
   const renewal = judgeRenewal({
     certificate,
     stored: facts.at(-1)?.leaf,
     now: app.io.now(),
     forced: selection.forceRenew,
+    underway: underway !== undefined,
   })
   const issuing = renewal.due && selection.toVersion === undefined && selection.mayIssue !== false
-  const underway = await store.get<{ number: number; url?: string }>(`orders/${certificate.name}`)
   return {
     versions: facts,
     highest: await store.highestNumber(certificate.name),
-    ...(underway ? { underway: { number: underway.value.number } } : {}),
+    ...(underway ? { underway } : {}),
     challenges: issuing ? await locateChallenges(app, certificate) : [],
   }
 }

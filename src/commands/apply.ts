@@ -36,6 +36,7 @@ Examples
     const outcome = await withApp(invocation, io, async (app, progress) => {
       const certificates = selectCertificates(app.settings.certificates, invocation.operands)
       await using _lock = await app.lock()
+      await app.sweepTxt()
       const prepared = await prepare(app, {
         certificates,
         forceRenew: invocation.flag('force-renew'),

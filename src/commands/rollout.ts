@@ -41,6 +41,7 @@ Examples
       const certificates = selectCertificates(app.settings.certificates, invocation.operands)
       const only = selectNodes(certificates, invocation.values('node'))
       await using _lock = await app.lock()
+      await app.sweepTxt()
       return await execute(
         app,
         await prepare(app, { certificates, only, forceRenew, toVersion, mayChange: true }),

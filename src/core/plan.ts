@@ -151,7 +151,13 @@ function planIssuance(certificate: Certificate, request: PlanRequest, input: Iss
     return keepVersion(request.toVersion, 'this version was asked for', input)
 
   const newest = facts.versions.at(-1)
-  const renewal = judgeRenewal({ certificate, stored: newest?.leaf, now, forced: request.forceRenew })
+  const renewal = judgeRenewal({
+    certificate,
+    stored: newest?.leaf,
+    now,
+    forced: request.forceRenew,
+    underway: facts.underway !== undefined,
+  })
   if (!renewal.due && newest) return keepVersion(newest.number, renewal.because, input)
 
   const errors = facts.challenges.flatMap((challenge) => ('error' in challenge ? challenge.error : []))

@@ -6,6 +6,8 @@ export interface RenewalInput {
   /** The leaf of the newest stored version whose key we hold; undefined when nothing is stored. */
   readonly stored: Leaf | undefined
   readonly now: Date
+  /** An earlier run left an order unfinished: it is finished, not left to lie at the CA. */
+  readonly underway: boolean
   /** A person asked for a new version. */
   readonly forced: boolean
 }
@@ -13,7 +15,7 @@ export interface RenewalInput {
 export type Renewal = { readonly due: boolean; readonly because: string }
 
 /** Judges whether a new version is to be issued. Reasons that need no date come first. */
-export function judgeRenewal({ certificate, stored, now, forced }: RenewalInput): Renewal {
+export function judgeRenewal({ certificate, stored, now, forced, underway }: RenewalInput): Renewal {
   if (!stored) return { due: true, because: 'no version is stored here' }
   if (forced) return { due: true, because: 'a new version was asked for' }
 
@@ -24,7 +26,10 @@ export function judgeRenewal({ certificate, stored, now, forced }: RenewalInput)
   if (stored.keyType !== certificate.key) {
     return { due: true, because: `its key is ${stored.keyType}, ${certificate.key} is configured` }
   }
-  return judgeLifetime(stored, now)
+  const renewal = judgeLifetime(stored, now)
+  return !renewal.due && underway
+    ? { due: true, because: 'an earlier run left its order unfinished' }
+    : renewal
 }
 
 /**

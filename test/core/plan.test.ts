@@ -26,10 +26,10 @@ test('the night of the incident: issue, then canary and waves, with the reason o
     "media.hachyderm.io
       + issue version 3, because no version is stored here
           media.hachyderm.io: TXT _acme-challenge.media.hachyderm.io in zone hachyderm.io, by home
-      ~ cdn-frankfurt-1  version 2 → 3  serves a certificate by R10, expired 10 hours ago
-      ~ cdn-fremont-1    version 2 → 3  serves a certificate by R10, expired 10 hours ago
-      ~ sally            version 2 → 3  serves a certificate by R10, expired 10 hours ago
-      ~ esme             version 2 → 3  serves a certificate by R10, expired 10 hours ago
+      ~ cdn-frankfurt-1  version 2 → 3  it serves a certificate by R10, expired 10 hours ago
+      ~ cdn-fremont-1    version 2 → 3  it serves a certificate by R10, expired 10 hours ago
+      ~ sally            version 2 → 3  it serves a certificate by R10, expired 10 hours ago
+      ~ esme             version 2 → 3  it serves a certificate by R10, expired 10 hours ago
 
     Plan: 1 version to issue, 4 nodes to change: first cdn-frankfurt-1, then cdn-fremont-1, then sally and esme."
   `)
@@ -64,9 +64,9 @@ test('a node that can not be reached comes last, fails the plan, and holds up no
   expect(print(observed)).toMatchInlineSnapshot(`
     "media.hachyderm.io
       = keep version 3, valid for 89 days
-      ~ cdn-fremont-1    version 2 → 3  serves a certificate by R10, expired 10 hours ago
-      ~ sally            version 2 → 3  serves a certificate by R10, expired 10 hours ago
-      ~ esme             version 2 → 3  serves a certificate by R10, expired 10 hours ago
+      ~ cdn-fremont-1    version 2 → 3  it serves a certificate by R10, expired 10 hours ago
+      ~ sally            version 2 → 3  it serves a certificate by R10, expired 10 hours ago
+      ~ esme             version 2 → 3  it serves a certificate by R10, expired 10 hours ago
       ! cdn-frankfurt-1  not reached    connection refused
       hint: cdn-frankfurt-1: is sshd running?
 

@@ -11,7 +11,7 @@ function judge(lifetimeDays: number, leftDays: number) {
     notBefore: new Date(notAfter - lifetimeDays * day).toISOString(),
     notAfter: new Date(notAfter).toISOString(),
   })
-  return judgeRenewal({ certificate, stored, now, forced: false }).due
+  return judgeRenewal({ certificate, stored, now, forced: false, underway: false }).due
 }
 
 test.each([
@@ -52,7 +52,7 @@ test.each([
   ['it expired', leafOf(2), certificate, 'it expired 10 hours ago'],
 ])('is due when %s', (_what, stored, configured, because) => {
   const now = new Date('2026-11-23T12:00:00Z')
-  expect(judgeRenewal({ certificate: configured, stored, now, forced: false })).toEqual({
+  expect(judgeRenewal({ certificate: configured, stored, now, forced: false, underway: false })).toEqual({
     due: true,
     because,
   })
@@ -60,8 +60,16 @@ test.each([
 
 test('says until when it is good and from when it is due', () => {
   const now = new Date('2026-11-23T12:00:00Z')
-  expect(judgeRenewal({ certificate, stored: leafOf(3), now, forced: false })).toEqual({
+  expect(judgeRenewal({ certificate, stored: leafOf(3), now, forced: false, underway: false })).toEqual({
     due: false,
     because: 'valid for 89 days, due from 2027-01-22 11:00 UTC',
+  })
+})
+
+test('an order that an earlier run left unfinished is finished, though nothing else is due', () => {
+  const now = new Date('2026-11-23T12:00:00Z')
+  expect(judgeRenewal({ certificate, stored: leafOf(3), now, forced: false, underway: true })).toEqual({
+    due: true,
+    because: 'an earlier run left its order unfinished',
   })
 })

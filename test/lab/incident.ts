@@ -46,6 +46,8 @@ export interface IncidentOptions {
   readonly now?: Date
   /** Fewer CDN nodes, for tests that need only one or two. */
   readonly cdn?: readonly string[]
+  /** PEBBLE_* variables, as `{ PEBBLE_AUTHZREUSE: '0' }`. */
+  readonly pebble?: Readonly<Record<string, string>>
   /** Called for each host after it is prepared and before it boots. */
   readonly prepare?: (host: Host) => Promise<void>
 }
@@ -57,7 +59,9 @@ export async function startIncident(options: IncidentOptions = {}): Promise<Inci
   await using stack = new AsyncDisposableStack()
 
   const dns = startDns()
-  const ca = dns.then(async (named) => startPebble({ dnsServer: `${named.address}:${named.port}` }))
+  const ca = dns.then(async (named) =>
+    startPebble({ dnsServer: `${named.address}:${named.port}`, env: options.pebble ?? {} }),
+  )
   const old = Promise.withResolvers<OldVersions>()
   const fleet = startHosts({
     nodes: [coreName, ...names],
