@@ -2,7 +2,6 @@ import { chmod, chown, lstat, mkdir, mkdtemp, readdir, rm, symlink, writeFile } 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { StateError } from '../../src/core/errors.ts'
 import { openFiles } from '../../src/state/files.ts'
 import { issueVersion } from '../support/issue-version.ts'
 import { start } from '../support/strace.ts'
@@ -127,11 +126,13 @@ describe('a place that others could open', () => {
   })
 
   test('is refused when a link stands where a secret belongs', async () => {
-    await run(writer(folder, 'put'))
+    await run(writer(folder, 'put,append'))
     const path = join(folder, 'documents/orders/a.json')
     await rm(path)
-    await symlink('/etc/passwd', path)
-    await expect(readAll()).rejects.toThrow(StateError)
+    await symlink('../../journal.ndjson', path)
+    await expect(readAll()).rejects.toThrow(
+      `opening ${path} failed: too many symbolic links encountered (ELOOP)`,
+    )
   })
 
   test('is refused when the place is a file', async () => {

@@ -179,6 +179,16 @@ describe.skipIf(straceMissing)('by the trace of its system calls, a write', () =
 })
 
 describe.skipIf(straceMissing)('a disk that fails an fsync', () => {
+  test('leaves no line in the journal that may not be there after a power cut', async () => {
+    const folder = await prepared()
+    const { lines } = await traced(folder, 'append', ['-e', 'inject=fsync:error=EIO:when=1'])
+    expect(lines).toEqual([expect.stringContaining('writing ')])
+    await using store = await openFiles(folder)
+    const serials: number[] = []
+    for await (const { serial } of store.journal()) serials.push(serial)
+    expect(serials).toEqual([1])
+  })
+
   test('is an error once and for all in this run, and never a write that is believed', async () => {
     const step = process.env['CERTS_FAULTS'] === 'all' ? 1 : 3
     for (let n = 1, failed = true; failed; n += step) {
