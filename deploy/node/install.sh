@@ -120,7 +120,7 @@ try_nginx() {
 undo() {
   failed=$1 words=$said code=$status
   [ -d "$former" ] || refuse "$failed" failed
-  said=$(switch_back 2>&1) || degrade
+  if ! same_links "$live" "$former"; then said=$(switch_back 2>&1) || degrade; fi
   say step restored
   configured test hear || [ "$sound" = no ] || degrade
   if [ "$failed" = reload ]; then configured reload hear || degrade; fi

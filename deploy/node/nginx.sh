@@ -32,12 +32,19 @@ bounded() {
   return "$1"
 }
 
-# Runs "$@" without the lock's descriptor: its last words into $said, its exit status into $status.
+# What "$@" says, then a line that gives its exit status. Readers stop at that line: a process that it left
+# behind may hold the pipe open for ever.
+told() {
+  bounded "$@" 2>&1
+  printf '\n%s exit %s\n' "$token" "$?"
+}
+
+# Runs "$@" without the lock's descriptor: what it says first into $said, its exit status into $status.
 hear() {
-  said=$({
-    bounded "$@" 2>&1
-    printf '\n%s' "$?"
-  } 9<&- | tail -c 8192)
+  said=$(told "$@" 9<&- | awk -v token="$token" '
+    $1 == token && $2 == "exit" { print $3; exit }
+    (length(kept) < 8192) { kept = kept $0; print }
+  ')
   status=${said##*
 }
   said=${said%

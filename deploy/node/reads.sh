@@ -23,16 +23,13 @@ dumping() {
     set -- "$@" "$word"
     count=$((count - 1))
   done
-  {
-    bounded "$@" 2>&1
-    printf '\n%s exit %s\n' "$token" "$?"
-  } | summary
+  told "$@" | summary
 }
 
 # Of the configuration only certificate paths and the server names beside them leave the node.
 summary() {
   awk -v token="$token" '
-    $1 == token && $2 == "exit" { print token, "test", $3; next }
+    $1 == token && $2 == "exit" { print token, "test", $3; exit }
     /^# configuration file .*:\r?$/ {
       if (folder == "") { folder = $4; sub(/[^\/]*:?\r?$/, "", folder) }
       next

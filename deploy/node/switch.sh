@@ -73,3 +73,9 @@ links_of() {
   done
   [ "$agreed" != none ] || agreed=''
 }
+
+same_links() {
+  for kind in $kinds; do
+    [ "$(readlink "$1/$kind.pem")" = "$(readlink "$2/$kind.pem")" ] || return 1
+  done
+}

@@ -11,9 +11,9 @@ import { rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { install, rollback, type InstallOrder } from '../../deploy/install.ts'
 import { fileKinds } from '../../src/core/certificate.ts'
-import { NodeError } from '../../src/core/errors.ts'
 import { fakeNode, shells, snapshot, type FakeNode, type FakeNodeOptions } from '../support/fake-node.ts'
 import { issueVersion } from '../support/issue-version.ts'
+import { nodeFailure } from '../support/node-failure.ts'
 
 const certificate = 'media.hachyderm.io'
 const [one, two, three] = await Promise.all([1, 2, 3].map((number) => issueVersion(certificate, number)))
@@ -22,15 +22,6 @@ const order: InstallOrder = { certificate, version: two, forceReload: false, onS
 /** No interpreter for the directory exchange: links are switched one after the other. */
 const linksOnly = { without: ['/usr/bin/perl', '/usr/bin/python3'] }
 const key = `privkey.pem`
-
-async function failure(promise: Promise<unknown>): Promise<NodeError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  )
-  if (!(error instanceof NodeError)) throw new Error(`no NodeError but ${String(error)}`)
-  return error
-}
 
 const bring = (fake: FakeNode, changes: Partial<InstallOrder> = {}, options: FakeNodeOptions = {}) =>
   install(fake.shell(options), fake.node, { ...order, ...changes })
@@ -72,7 +63,7 @@ describe.for(shells)('on %s', (sh) => {
       fake.will('test', `${isFormer(fake)} || { echo 'nginx: [emerg] no' >&2; exit 1; }`)
       const before = snapshot(fake.root, { times: false })
       const steps: string[] = []
-      const error = await failure(bring(fake, { onStep: (step) => steps.push(step) }, options))
+      const error = await nodeFailure(bring(fake, { onStep: (step) => steps.push(step) }, options))
       expect(error).toMatchObject({
         step: 'test',
         left: 'restored',
@@ -92,7 +83,7 @@ describe.for(shells)('on %s', (sh) => {
     fake.lay(one)
     fake.will('reload', `${isFormer(fake)} || { echo no; exit 3; }`)
     const before = snapshot(fake.root, { times: false })
-    const error = await failure(bring(fake, {}, { sh }))
+    const error = await nodeFailure(bring(fake, {}, { sh }))
     expect(error).toMatchObject({ step: 'reload', left: 'restored', exitCode: 3, detail: 'no' })
     expect(fake.calls().at(-1)).toBe('systemctl reload nginx')
     expectSame(fake, before)
@@ -105,7 +96,7 @@ describe.for(shells)('on %s', (sh) => {
       fake.lay(one)
       fake.will(verb, `${isFormer(fake)} || exec sleep 60`)
       const before = snapshot(fake.root, { times: false })
-      const error = await failure(bring(fake, { limit: 1 }, { sh, without }))
+      const error = await nodeFailure(bring(fake, { limit: 1 }, { sh, without }))
       expect(error).toMatchObject({ step: verb, left: 'restored', exitCode: 137 })
       expect(error.message).toMatch(/did not end within 1 s$/)
       expectSame(fake, before)
@@ -130,7 +121,7 @@ test('touches nothing when nginx -t fails before, and gives its words', async ()
   fake.lay(one)
   fake.will('test', `echo 'nginx: [emerg] unknown directive "sl" in /etc/nginx/nginx.conf:3' >&2; exit 1`)
   const before = snapshot(fake.root)
-  const error = await failure(bring(fake))
+  const error = await nodeFailure(bring(fake))
   expect(error).toMatchObject({ step: 'baseline', left: 'unchanged', exitCode: 1 })
   expect(error.detail).toBe('nginx: [emerg] unknown directive "sl" in /etc/nginx/nginx.conf:3')
   expect(snapshot(fake.root)).toEqual(before)
@@ -141,7 +132,7 @@ test('touches nothing and starts nothing when nginx is not running', async () =>
   fake.lay(one)
   fake.will('status', 'echo inactive; exit 3')
   const before = snapshot(fake.root)
-  const error = await failure(bring(fake))
+  const error = await nodeFailure(bring(fake))
   expect(error).toMatchObject({ step: 'baseline', left: 'unchanged' })
   expect(error.message).toContain('nginx is not running')
   expect(fake.calls()).toEqual([])
@@ -154,7 +145,7 @@ test('makes a first version, its folders private, and takes all of it away when 
   const before = snapshot(fake.root, { times: false })
   fake.will('test', `[ ! -e ${fake.path('live', certificate)} ]`)
   for (const options of [{}, linksOnly]) {
-    const error = await failure(bring(fake, {}, options))
+    const error = await nodeFailure(bring(fake, {}, options))
     expect(error).toMatchObject({ step: 'test', left: 'restored' })
     expect(error.hints[0]).toMatch(/^live was switched back to what it was /)
     expectSame(fake, before)
@@ -214,7 +205,7 @@ test('takes an archive file that holds the same bytes, and refuses one that hold
 
   appendFileSync(fake.path('archive', certificate, 'chain2.pem'), '\n')
   const before = snapshot(fake.root)
-  const error = await failure(bring(fake))
+  const error = await nodeFailure(bring(fake))
   expect(error).toMatchObject({ step: 'stage', left: 'unchanged' })
   expect(error.message).toBe(`sally: archive/${certificate}/chain2.pem exists with other bytes`)
   expect(snapshot(fake.root)).toEqual(before)
@@ -243,7 +234,7 @@ test('puts broken links back as they were when nginx refuses the new version', a
     symlinkSync('nowhere', fake.path('live', certificate, key))
     fake.will('test', `[ ! -e ${fake.path('live', certificate, key)} ]`)
     const before = snapshot(fake.root, { times: false })
-    expect(await failure(bring(fake, {}, options))).toMatchObject({ left: 'restored' })
+    expect(await nodeFailure(bring(fake, {}, options))).toMatchObject({ left: 'restored' })
     expectSame(fake, before)
   }
 })
@@ -308,7 +299,7 @@ describe('refuses, and leaves untouched,', () => {
     fake.lay(one)
     lay(fake)
     const before = snapshot(fake.root)
-    const error = await failure(bring(fake))
+    const error = await nodeFailure(bring(fake))
     expect(error).toMatchObject({ message: `sally: ${says}`, left: 'unchanged', step: 'stage' })
     expect(error.hints.some((line) => hint.test(line))).toBe(true)
     expect(fake.calls()).toEqual([])
@@ -323,7 +314,7 @@ test('says what to do by hand when the undo fails too', async () => {
     'test',
     `${isFormer(fake)} || { touch ${fake.folder}/tried; exit 1; }; [ ! -e ${fake.folder}/tried ]`,
   )
-  const error = await failure(bring(fake))
+  const error = await nodeFailure(bring(fake))
   expect(error).toMatchObject({ step: 'test', left: 'degraded' })
   const live = fake.path('live', certificate)
   expect(error.hints).toEqual([
@@ -335,14 +326,14 @@ test('rolls back only to a version that is whole and whose key and certificate b
   using fake = fakeNode()
   fake.lay(one, two)
   writeFileSync(fake.path('archive', certificate, 'chain1.pem'), '')
-  expect(await failure(rollback(fake.shell(), fake.node, { certificate, number: 1 }))).toMatchObject({
+  expect(await nodeFailure(rollback(fake.shell(), fake.node, { certificate, number: 1 }))).toMatchObject({
     message: `sally: version 1 of ${certificate} is not complete in archive/${certificate}`,
     step: 'rollback',
     left: 'unchanged',
   })
   fake.lay(one, two)
   writeFileSync(fake.path('archive', certificate, 'privkey1.pem'), three.key.reveal())
-  expect(await failure(rollback(fake.shell(), fake.node, { certificate, number: 1 }))).toMatchObject({
+  expect(await nodeFailure(rollback(fake.shell(), fake.node, { certificate, number: 1 }))).toMatchObject({
     message: `sally: key and certificate of version 1 of ${certificate} do not belong together`,
   })
   expect(numbers(fake)).toEqual(links(2))
@@ -357,7 +348,7 @@ test('an install waits for another that is at work on the node', async () => {
     const options = { without, seeProcesses: true }
     const both = [bring(fake, {}, options), bring(fake, {}, options)]
     const outcomes = (await Promise.all(both)).map(({ outcome }) => outcome)
-    expect(outcomes.sort()).toEqual(['installed', 'unchanged'])
+    expect(outcomes.toSorted()).toEqual(['installed', 'unchanged'])
     expect(snapshot(fake.path('archive'))).not.toHaveProperty('.certs.lock')
   }
 })

@@ -69,7 +69,8 @@ export function fakeNode(overrides: Partial<Node> = {}): FakeNode {
       `mount --bind ${folder}/systemctl /usr/bin/systemctl`,
       ...without.map((program) => `mount --bind /dev/null ${program}`),
       setup,
-      'exec "$@"',
+      // strace, unlike the program, looks at PATH.
+      around.length > 0 ? 'PATH=/usr/bin:/bin exec "$@"' : 'exec "$@"',
     ]
     const namespace = seeProcesses
       ? ['--mount']
