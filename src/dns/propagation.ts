@@ -1,7 +1,10 @@
+import { isIPv4, isIPv6 } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { DnsMessage } from '../core/dns-message.ts'
 import { ProviderError } from '../core/errors.ts'
 import { showNameServer, type NameServer } from '../core/name-server.ts'
 import { printableLine } from '../core/printable.ts'
+import { nameServersOf } from './name-servers.ts'
 import { query } from './query.ts'
 import type { Resolver } from './resolver.ts'
 import type { PlacedRecord, WaitOptions } from './solver.ts'
@@ -10,8 +13,6 @@ export interface PropagationOptions extends WaitOptions {
   readonly resolver: Resolver
   /** Where authoritative servers listen; 53 outside of tests. */
   readonly port: number
-  /** Ask the servers' IPv6 addresses, too. */
-  readonly ipv6: boolean
 }
 
 const firstPauseMs = 50
@@ -20,12 +21,15 @@ const attemptMs = 2000
 
 /** One address of one authoritative server, and what it must say. */
 interface Watch {
+  readonly host: string
   readonly server: NameServer
   /** `ns1.hachyderm.io (192.0.2.1)`. */
   readonly shown: string
   readonly wanted: readonly PlacedRecord[]
-  /** What was wrong at the last look: one line. */
+  /** What was wrong at the last look: one line; empty when nothing was. */
   lag: string
+  /** Looks in a row to which no answer came. */
+  misses: number
 }
 
 /**
@@ -45,11 +49,11 @@ export async function waitUntilSeen(
   let seen = 0
   try {
     const zones = [...new Set(records.map((record) => record.zone))]
-    const found = await Promise.all(zones.map((zone) => serversOf(zone, { ...options, signal })))
-    watches.push(...found.flat().map((each) => ({ ...each, wanted: wantedOf(each.zone, records) })))
+    const found = await Promise.all(zones.map((zone) => watchesOf(zone, records, { ...options, signal })))
+    watches.push(...found.flat())
     onProgress(seen, watches.length)
     const all = watches.map(async (watch) => {
-      await poll(watch, signal)
+      await poll(watch, watches, signal)
       onProgress(++seen, watches.length)
     })
     await Promise.all(all)
@@ -67,76 +71,71 @@ export async function waitUntilSeen(
   }
 }
 
-type Server = Pick<Watch, 'server' | 'shown' | 'lag'> & { readonly zone: string }
-
-/** A name server without an address is passed over, as a CA's resolver does; none at all is an error. */
-async function serversOf(zone: string, options: PropagationOptions): Promise<Server[]> {
-  const { resolver, signal, port } = options
-  const hosts = await resolver.lookUp(zone, 'NS', signal)
-  const types = options.ipv6 ? (['A', 'AAAA'] as const) : (['A'] as const)
-  const lookUps = hosts.flatMap((host) =>
-    types.map(async (type) =>
-      (await resolver.lookUp(host, type, signal)).map((address) => ({ host, address })),
-    ),
-  )
-  const hostOf = new Map((await Promise.all(lookUps)).flat().map(({ host, address }) => [address, host]))
-  if (hostOf.size === 0) {
-    throw new ProviderError(
-      `no name server of ${zone} has an address to ask: ${hosts.join(', ') || 'no NS records'}`,
-      {
-        hint: `see what the public DNS says: dig ${zone} NS`,
-      },
-    )
-  }
-  return [...hostOf].map(([address, host]) => {
+async function watchesOf(
+  zone: string,
+  records: readonly PlacedRecord[],
+  { resolver, port, signal }: PropagationOptions,
+): Promise<Watch[]> {
+  const wanted = records.filter((record) => record.zone === zone)
+  const addresses = await nameServersOf(zone, resolver, signal)
+  return addresses.map(({ host, address }) => {
     const server = { address, port }
-    return { server, shown: `${host} (${showNameServer(server)})`, zone, lag: 'not asked yet' }
+    return {
+      host,
+      server,
+      shown: `${host} (${showNameServer(server)})`,
+      wanted,
+      lag: 'no answer yet',
+      misses: 0,
+    }
   })
 }
 
-function wantedOf(zone: string, records: readonly PlacedRecord[]): readonly PlacedRecord[] {
-  return records.filter((record) => record.zone === zone)
-}
-
-async function poll(watch: Watch, signal: AbortSignal): Promise<void> {
+async function poll(watch: Watch, all: readonly Watch[], signal: AbortSignal): Promise<void> {
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 1.6, longestPauseMs)) {
-    watch.lag = await look(watch, signal)
-    if (watch.lag === '') return
+    try {
+      watch.lag = await look(watch, signal)
+      watch.misses = 0
+    } catch (error) {
+      if (!(error instanceof ProviderError)) throw error
+      watch.lag = error.message
+      watch.misses++
+    }
+    if (watch.lag === '' || isSpokenFor(watch, all)) return
     await sleep(pauseMs, undefined, { signal })
   }
 }
 
-/** What the server does not say yet; empty when it says everything. */
+/**
+ * An IPv6 address that never answers is more often this machine's IPv6 than the server: the same server's IPv4
+ * address stands for it.
+ */
+function isSpokenFor(watch: Watch, all: readonly Watch[]): boolean {
+  if (!isIPv6(watch.server.address) || watch.misses < 2) return false
+  return all.some((other) => other.host === watch.host && isIPv4(other.server.address) && other.lag === '')
+}
+
+/** What the server does not say yet; empty when it says everything. Throws ProviderError when it says nothing. */
 async function look({ server, wanted }: Watch, signal: AbortSignal): Promise<string> {
   for (const name of new Set(wanted.map((record) => record.name))) {
+    const question = { name, type: 'TXT', recursionDesired: false } as const
+    const answer = await query(server, question, { signal, attempts: [attemptMs] })
     const values = wanted.filter((record) => record.name === name).map((record) => record.value)
-    const lag = await lookAt(server, { name, values, signal })
+    const lag = lagOf(answer, name, values)
     if (lag !== '') return lag
   }
   return ''
 }
 
-async function lookAt(
-  server: NameServer,
-  { name, values, signal }: { name: string; values: readonly string[]; signal: AbortSignal },
-): Promise<string> {
-  try {
-    const question = { name, type: 'TXT', recursionDesired: false } as const
-    const answer = await query(server, question, { signal, attempts: [attemptMs] })
-    if (answer.rcode !== 'NOERROR' && answer.rcode !== 'NXDOMAIN') return `answers ${answer.rcode}`
-    if (!answer.authoritative) return 'answers, but not with authority (lame)'
-    const says = answer.answers.filter((record) => record.type === 'TXT' && record.name === name)
-    const missing = values.filter((value) => !says.some(({ text }) => text === value))
-    if (missing.length === 0) return ''
-    const others =
-      says.length === 0
-        ? 'no TXT record'
-        : `${says.length} TXT records, the last ${JSON.stringify(says.at(-1)?.text)}`
-    return printableLine(`says ${others}; missing ${missing.map((value) => `"${value}"`).join(', ')}`)
-  } catch (error) {
-    if (error instanceof ProviderError) return error.message
-    throw error
-  }
+function lagOf(answer: DnsMessage, name: string, values: readonly string[]): string {
+  if (answer.rcode !== 'NOERROR' && answer.rcode !== 'NXDOMAIN') return `answers ${answer.rcode}`
+  if (!answer.authoritative) return 'answers, but not with authority (lame)'
+  const says = answer.answers.filter((record) => record.type === 'TXT' && record.name === name)
+  const missing = values.filter((value) => !says.some(({ text }) => text === value))
+  if (missing.length === 0) return ''
+  const last = JSON.stringify(says.at(-1)?.text.slice(0, 60))
+  const others = says.length === 0 ? 'no TXT record' : `${says.length} TXT records, the last ${last}`
+  return printableLine(`says ${others}; missing ${missing.map((value) => `"${value}"`).join(', ')}`)
 }
 
 function notSeen(
@@ -149,7 +148,7 @@ function notSeen(
   const servers = lagging.map((watch) => watch.shown).join(', ')
   const [first] = lagging
   return new ProviderError(
-    `TXT ${names} is not seen everywhere after ${deadlineMs / 1000} s: lagging ${servers || 'unknown: no name server was found in time'}`,
+    `TXT ${names} is not seen everywhere after ${deadlineMs / 1000} s: ${servers ? `lagging ${servers}` : 'no name server was found in time'}`,
     {
       detail: lagging.map((watch) => `${watch.shown}: ${watch.lag}`).join('\n'),
       hint: [

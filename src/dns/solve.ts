@@ -1,4 +1,3 @@
-import { networkInterfaces } from 'node:os'
 import type { Provider } from '../../providers/provider.ts'
 import { ProviderError } from '../core/errors.ts'
 import { findDestination, type Destination } from './delegation.ts'
@@ -15,13 +14,11 @@ export interface SolverOptions {
   readonly resolvers?: readonly string[] | undefined
   /** 53 unless given: only tests have authoritative servers elsewhere. */
   readonly authoritativePort?: number | undefined
-  /** Whether name servers' IPv6 addresses can be asked; looked up when not given. */
-  readonly ipv6?: boolean | undefined
 }
 
 export function createSolver(options: SolverOptions): Solver {
   const resolver = createResolver(options.resolvers)
-  const { authoritativePort: port = 53, ipv6 = hasIpv6() } = options
+  const { authoritativePort: port = 53 } = options
 
   function provider(name: string): Promise<Provider> {
     const open = options.providers[name]
@@ -39,7 +36,7 @@ export function createSolver(options: SolverOptions): Solver {
     async create({ provider: name, ...record }, signal) {
       await (await provider(name)).create(record, signal)
     },
-    waitUntilSeen: (records, wait) => waitUntilSeen(records, { ...wait, resolver, port, ipv6 }),
+    waitUntilSeen: (records, wait) => waitUntilSeen(records, { ...wait, resolver, port }),
     async remove({ provider: name, ...record }, signal) {
       await (await provider(name)).remove(record, signal)
     },
@@ -74,13 +71,5 @@ async function choose(
         `or delegate: ${chain[0]}. IN CNAME to a name in a zone that ${preferred} holds`,
       ],
     },
-  )
-}
-
-/** Whether a global IPv6 address is up: without one, servers' IPv6 addresses would only look dead. */
-function hasIpv6(): boolean {
-  const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? [])
-  return addresses.some(
-    ({ family, internal, address }) => family === 'IPv6' && !internal && !address.startsWith('fe80'),
   )
 }

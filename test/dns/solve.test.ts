@@ -70,6 +70,7 @@ describe.skipIf(missing)('the place of a challenge', () => {
             same CNAME lb.example.net.
             *.same CNAME lb.example.net.`,
         },
+        'sub.example.com': { records: '* CNAME www.example.com.' },
         'addresses.example': { records: '* A 192.0.2.1\nwww A 192.0.2.1\n*.www A 192.0.2.1' },
         'mail.example': { records: '* MX 10 mx.example.net.\n* TXT "v=spf1 -all"' },
       },
@@ -98,6 +99,10 @@ describe.skipIf(missing)('the place of a challenge', () => {
     ],
   ])('of %s is in the zone that owns the SOA', async (identifier, place) => {
     expect(await solver.locate(identifier, signal)).toEqual(place)
+  })
+
+  test('is not in the zone that a wildcard CNAME leads to', async () => {
+    expect(await solver.locate('*.sub.example.com', signal)).toMatchObject({ zone: 'sub.example.com' })
   })
 
   test('of a name that is itself a CNAME stays beside that name', async () => {
@@ -210,6 +215,7 @@ describe.skipIf(missing)('the place of a challenge', () => {
       ['*.example.com', '_acme-challenge.example.com'],
       ['www.example.com', '_acme-challenge.www.example.com'],
       ['ent.example.com', '_acme-challenge.ent.example.com'],
+      ['sub.example.com', '_acme-challenge.sub.example.com'],
       ['same.example.com', '_acme-challenge.same.example.com'],
       ['*.same.example.com', '_acme-challenge.same.example.com'],
       ['www.addresses.example', '_acme-challenge.www.addresses.example'],
