@@ -1,4 +1,4 @@
-import type { Certificate, Version } from '../src/core/certificate.ts'
+import type { Certificate, Leaf, Version } from '../src/core/certificate.ts'
 import { sayCount } from '../src/core/count.ts'
 import { NodeError } from '../src/core/errors.ts'
 import type { Emit, InstallStep } from '../src/core/event.ts'
@@ -18,6 +18,8 @@ export interface Deployment {
   readonly facts: VersionFacts
   /** The files are right already; nginx is to read them anew. */
   readonly reloadOnly: boolean
+  /** The leaves that the node served before. */
+  readonly servedBefore: readonly Leaf[]
   readonly now: Date
 }
 

@@ -1,3 +1,4 @@
+import type { Leaf } from '../src/core/certificate.ts'
 import { leafOf } from '../src/core/drift.ts'
 import { NodeError } from '../src/core/errors.ts'
 import type { Emit } from '../src/core/event.ts'
@@ -5,7 +6,8 @@ import type { Deployment } from './deploy.ts'
 import type { Fleet } from './fleet.ts'
 import { rollback } from './install.ts'
 import type { Installed } from './install.ts'
-import { verify } from './verify.ts'
+import { handshake, verify } from './verify.ts'
+import { explainServed } from './why-served.ts'
 
 interface UndoInput {
   readonly deployment: Deployment
@@ -20,61 +22,68 @@ interface UndoInput {
  * Never throws: returns the error to report, the first failure with what the node is left with.
  */
 export async function undo(failure: NodeError, input: UndoInput): Promise<NodeError> {
-  const { deployment, installed, fleet, emit, signal } = input
-  const { node, certificate, now } = deployment
-  if (installed.outcome !== 'installed') {
-    return again(
-      failure,
-      'changed',
-      `live already was version ${deployment.version.number}, so there is nothing to go back to`,
-    )
-  }
-  const number = installed.former
-  if (number === undefined)
-    return again(failure, 'changed', 'there was no version before this one to go back to')
+  const { deployment, installed } = input
+  const why = failure.step === 'verify' ? await explainServed(deployment, input.fleet) : []
+  const keep = whyKeep(failure, deployment, installed)
+  if (keep) return withLeft(failure, 'changed', [keep, ...why])
+  const { left, said } = await goBack(installed.former!, input)
+  return withLeft(failure, left, [said, ...why])
+}
 
+/** Why the node stays on the new version although it did not prove right. */
+function whyKeep(
+  failure: NodeError,
+  { version, servedBefore, now }: Deployment,
+  installed: Installed,
+): string | undefined {
+  if (installed.outcome !== 'installed')
+    return `live already was version ${version.number}, so there is nothing to go back to`
+  if (installed.former === undefined) return 'there was no version before this one to go back to'
+  const expired = servedBefore.every(({ notAfter }) => Date.parse(notAfter) < now.getTime())
+  if (failure.step !== 'probe' || !expired) return undefined
+  return `version ${version.number} was left in place: it is served, and what was served before has expired`
+}
+
+async function goBack(number: number, input: UndoInput): Promise<{ left: NodeError['left']; said: string }> {
+  const { deployment, fleet, emit, signal } = input
+  const { node, certificate, now } = deployment
   try {
-    const back = await rollback(await fleet.shell(node), node, {
-      certificate: certificate.name,
-      number,
-      forceReload: true,
-      signal,
-    })
-    const leaf = leafOf(back.lineage)
+    const order = { certificate: certificate.name, number, forceReload: true, signal }
+    const { lineage } = await rollback(await fleet.shell(node), node, order)
     emit({ kind: 'node-rolled-back', node: node.name, certificate: certificate.name, number })
-    const verdict = leaf && (await verifyLeaf(input, leaf.fingerprint))
-    const said = verdict?.ok
-      ? 'and verified by handshake'
-      : `but it is not served: ${verdict?.because ?? 'its leaf could not be read'}`
+    const leaf = leafOf(lineage)
     const expired = leaf && Date.parse(leaf.notAfter) < now.getTime() ? ', which has expired' : ''
-    return again(
-      failure,
-      verdict?.ok ? 'restored' : 'degraded',
-      `live was switched back to version ${number}${expired}, ${said}`,
-    )
+    const back = `live was switched back to version ${number}${expired}`
+    const wrong = leaf ? await whyNotServed(leaf, input) : 'its leaf can not be read'
+    if (wrong) return { left: 'degraded', said: `${back}, but it is not served: ${wrong}` }
+    return { left: 'restored', said: `${back}, and verified by handshake` }
   } catch (error) {
     const said = error instanceof Error ? error.message : String(error)
-    return again(failure, 'degraded', `going back to version ${number} failed too: ${said}`)
+    return { left: 'degraded', said: `going back to version ${number} failed too: ${said}` }
   }
 }
 
-function verifyLeaf({ deployment, fleet }: UndoInput, leafFingerprint: string) {
-  const { node, certificate } = deployment
+/** A node whose nginx never read live is right again when it serves what it served before. */
+async function whyNotServed(leaf: Leaf, { deployment, fleet }: UndoInput): Promise<string | undefined> {
+  const { node, certificate, servedBefore } = deployment
   const open = async (address: string, port: number) => (await fleet.shell(node)).forward(address, port)
-  return verify(
-    node,
-    { names: certificate.verifyNames, leafFingerprint },
-    { endpoints: node.endpoints, open },
+  const before = new Set(servedBefore.map(({ fingerprint }) => fingerprint))
+  const pairs = node.endpoints.flatMap((endpoint) =>
+    certificate.verifyNames.map((name) => ({ endpoint, name })),
   )
+  const served = await Promise.all(pairs.map(({ endpoint, name }) => handshake(endpoint, name, { open })))
+  if (served.every((answer) => answer.leaf && before.has(answer.leaf.fingerprint))) return undefined
+  const wanted = { names: certificate.verifyNames, leafFingerprint: leaf.fingerprint }
+  const verdict = await verify(node, wanted, { endpoints: node.endpoints, open })
+  return verdict.ok ? undefined : verdict.because
 }
 
-function again(failure: NodeError, left: NodeError['left'], said: string): NodeError {
-  const message = failure.message.replace(`${failure.node}: `, '')
-  return new NodeError(message, {
+function withLeft(failure: NodeError, left: NodeError['left'], said: readonly string[]): NodeError {
+  return new NodeError(failure.message.replace(`${failure.node}: `, ''), {
     node: failure.node,
     step: failure.step,
     left,
-    hint: [said, ...failure.hints],
+    hint: [...said, ...failure.hints],
     detail: failure.detail,
     cause: failure.cause,
   })

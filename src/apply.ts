@@ -109,7 +109,16 @@ async function applyToNode(step: NodePlan, { plan, app, version }: NodeMeans): P
       const common = { node, certificate, now: app.io.now() }
       if (step.action === 'roll-back') return rollBack({ ...common, number: step.to! }, means)
       const reloadOnly = step.action === 'reload'
-      return deploy({ ...common, version: version!, facts: versionFacts(version!), reloadOnly }, means)
+      return deploy(
+        {
+          ...common,
+          version: version!,
+          facts: versionFacts(version!),
+          reloadOnly,
+          servedBefore: step.served,
+        },
+        means,
+      )
     })
     return { node: step.node, status: 'done', from: done.from ?? step.from, to: done.to, because: done.proof }
   } catch (error) {

@@ -73,6 +73,8 @@ export interface NodePlan {
   readonly to?: number
   readonly because: string
   readonly drift: readonly Drift[]
+  /** The leaves that it serves now. */
+  readonly served: readonly Leaf[]
   readonly error?: ErrorFacts
 }
 
@@ -83,8 +85,6 @@ export interface CertificatePlan {
   readonly nodes: readonly NodePlan[]
   /** Names of the nodes to change, cut into canary and waves. */
   readonly waves: readonly (readonly string[])[]
-  /** What is served now, for safety checks. */
-  readonly served: readonly Leaf[]
 }
 
 /** What a run would do, as plain data: printed, saved, compared, executed. */
@@ -129,13 +129,11 @@ function planCertificate(
     nodes.length > 0 && nodes.every(({ action }) => action === 'unreachable' || action === 'blocked')
   const issuance = base.kind === 'issue' && noneTakes ? refuseForNodes(base, nodes) : base
   const changed = nodes.filter(isChange).map(({ node }) => node)
-  const served = names.flatMap((node) => observed.nodes[node]?.served[certificate.name] ?? [])
   return {
     certificate: certificate.name,
     issuance,
     nodes,
     waves: issuance.kind === 'refuse' ? [] : cutWaves(changed, request.rollout),
-    served: served.flatMap(({ leaf }) => leaf ?? []),
   }
 }
 
@@ -233,22 +231,30 @@ interface NodeInput {
 
 function planNode(node: string, { certificate, observed, wanted, to }: NodeInput): NodePlan {
   const seen = observed.nodes[node]
-  if (!seen?.inspection) {
-    const error = seen?.error ?? { message: `${node}: was not inspected`, hints: [] }
-    return { node, action: 'unreachable', because: error.message.replace(`${node}: `, ''), drift: [], error }
-  }
-  const served = seen.served[certificate.name] ?? []
+  const answers = seen?.served[certificate.name] ?? []
+  const served = answers.flatMap(({ leaf }) => leaf ?? [])
+  if (!seen?.inspection) return planUnreachable(node, served, seen?.error)
   const drift = findDrift({
     certificate: certificate.name,
     wanted,
     inspection: seen.inspection,
-    served,
+    served: answers,
     now: observed.now,
   })
   const entry = seen.inspection.lineages[certificate.name]?.live.privkey
   const from = entry?.is === 'link' ? entry.number : undefined
   const numbers = { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) }
-  return { node, ...numbers, drift, ...decideAction(drift, { issuing: !wanted && to !== undefined }) }
+  return { node, ...numbers, drift, served, ...decideAction(drift, { issuing: !wanted && to !== undefined }) }
+}
+
+export function planUnreachable(
+  node: string,
+  served: readonly Leaf[],
+  seen: ErrorFacts | undefined,
+): NodePlan {
+  const error = seen ?? { message: `${node}: was not inspected`, hints: [] }
+  const because = error.message.replace(`${node}: `, '')
+  return { node, action: 'unreachable', because, drift: [], served, error }
 }
 
 function decideAction(

@@ -2,6 +2,7 @@ import type { Certificate } from './certificate.ts'
 import { fileKinds } from './certificate.ts'
 import { findDrift } from './drift.ts'
 import type { Lineage } from './node.ts'
+import { planUnreachable } from './plan.ts'
 import type { CertificatePlan, NodePlan, Observed, Plan } from './plan.ts'
 import { cutWaves } from './waves.ts'
 import type { RolloutSettings } from './waves.ts'
@@ -20,37 +21,40 @@ export function planRollBack(request: RollBackRequest, observed: Observed): Plan
   const names = certificate.nodes.filter((node) => only?.includes(node) ?? true)
   const nodes = names.map((node) => planNode(node, request, observed))
   const changed = nodes.filter(({ action }) => action === 'roll-back').map(({ node }) => node)
-  const served = names.flatMap((node) => observed.nodes[node]?.served[certificate.name] ?? [])
   const plan: CertificatePlan = {
     certificate: certificate.name,
     issuance: { kind: 'roll-back', because: 'it was asked for' },
     nodes: nodes.toSorted((a, b) => Number(a.action !== 'roll-back') - Number(b.action !== 'roll-back')),
     waves: cutWaves(changed, rollout),
-    served: served.flatMap(({ leaf }) => leaf ?? []),
   }
   return { format: 1, at: observed.now.toISOString(), certificates: [plan] }
 }
 
 function planNode(node: string, { certificate, toVersion }: RollBackRequest, observed: Observed): NodePlan {
   const seen = observed.nodes[node]
-  if (!seen?.inspection) {
-    const error = seen?.error ?? { message: `${node}: was not inspected`, hints: [] }
-    return { node, action: 'unreachable', because: error.message.replace(`${node}: `, ''), drift: [], error }
-  }
-  const { inspection, served } = seen
+  const answers = seen?.served[certificate.name] ?? []
+  const served = answers.flatMap(({ leaf }) => leaf ?? [])
+  if (!seen?.inspection) return planUnreachable(node, served, seen?.error)
+  const { inspection } = seen
   const lineage = inspection.lineages[certificate.name]
   const found = {
     certificate: certificate.name,
     wanted: undefined,
     inspection,
-    served: served[certificate.name] ?? [],
+    served: answers,
   }
   const drift = findDrift({ ...found, now: observed.now })
   const entry = lineage?.live.privkey
   const from = entry?.is === 'link' ? entry.number : undefined
   const complete = lineage ? completeVersions(lineage) : []
   const to = toVersion ?? complete.findLast((number) => number < (from ?? 0))
-  const base = { node, drift, ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) }
+  const base = {
+    node,
+    drift,
+    served,
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { to }),
+  }
 
   const blocked = drift.find(({ kind }) => kind === 'blocked')
   if (blocked) return { ...base, action: 'blocked', because: blocked.because }

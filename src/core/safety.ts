@@ -1,4 +1,4 @@
-import type { Certificate } from './certificate.ts'
+import type { Certificate, Leaf } from './certificate.ts'
 import { sayDuration } from './duration.ts'
 import { UnsafePlanError } from './errors.ts'
 import { isChange } from './plan.ts'
@@ -35,10 +35,14 @@ function lostNames(plan: CertificatePlan, { certificates, observed }: SafetyInpu
   const stored = observed.certificates[plan.certificate]?.versions ?? []
   const coming =
     issuance.kind === 'keep' ? stored.find(({ number }) => number === issuance.from)?.leaf.names : configured
-  const alive = plan.served.filter(({ notAfter }) => Date.parse(notAfter) > observed.now.getTime())
+  const alive = servedBy(plan).filter(({ notAfter }) => Date.parse(notAfter) > observed.now.getTime())
   const lost = new Set(alive.flatMap(({ names }) => names).filter((name) => !isCovered(name, coming ?? [])))
   if (lost.size === 0) return []
   return [`${plan.certificate} would lose ${lost.size} of the names served now: ${[...lost].join(', ')}`]
+}
+
+function servedBy({ nodes }: CertificatePlan): readonly Leaf[] {
+  return nodes.flatMap(({ served }) => served)
 }
 
 function isCovered(name: string, names: readonly string[]): boolean {
@@ -47,7 +51,7 @@ function isCovered(name: string, names: readonly string[]): boolean {
 
 function stagingOverTrusted(plan: CertificatePlan, { directory, observed }: SafetyInput): string[] {
   if (plan.issuance.kind !== 'issue' || !/staging/i.test(directory)) return []
-  const trusted = plan.served.filter(
+  const trusted = servedBy(plan).filter(
     ({ issuer, notAfter }) => !/staging/i.test(issuer) && Date.parse(notAfter) > observed.now.getTime(),
   )
   if (trusted.length === 0) return []

@@ -37,7 +37,7 @@ export function sayEvent(event: Event): Saying | undefined {
     case 'node-connecting':
       return busy(event.node, 'connecting')
     case 'node-inspected':
-      return busy(event.node, 'inspected, waiting')
+      return busy(event.node, 'inspected')
     case 'node-unreachable':
       return bad(event.node, event.error.message.replace(`${event.node}: `, ''))
     case 'node-installing':
