@@ -32,11 +32,13 @@ bounded() {
   return "$1"
 }
 
-# What "$@" says, then a line that gives its exit status. Readers stop at that line: a process that it left
-# behind may hold the pipe open for ever.
+# What "$@" says, then a line that gives its exit status. There sed stops: a process that was left behind may
+# hold the pipe open for ever.
 told() {
-  bounded "$@" 2>&1
-  printf '\n%s exit %s\n' "$token" "$?"
+  {
+    bounded "$@" 2>&1
+    printf '\n%s exit %s\n' "$token" "$?"
+  } | sed "/^$token exit /q"
 }
 
 # Runs "$@" without the lock's descriptor: what it says first into $said, its exit status into $status.

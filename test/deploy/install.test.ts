@@ -340,6 +340,13 @@ test('rolls back only to a version that is whole and whose key and certificate b
   expect(fake.calls()).toEqual([])
 })
 
+test('a process that the reload leaves behind does not hold the run up', async () => {
+  using fake = fakeNode()
+  fake.lay(one)
+  fake.will('reload', 'sleep 60 & :')
+  expect(await bring(fake)).toMatchObject({ outcome: 'installed' })
+})
+
 test('an install waits for another that is at work on the node', async () => {
   for (const without of [[], ['/usr/bin/flock']]) {
     using fake = fakeNode()
