@@ -11,6 +11,7 @@ import { type AcmeProxy, type RequestKind, startAcmeProxy } from '../support/acm
 import { type ChallengeSolver, createChallengeSolver } from '../support/challenge-solver.ts'
 import { createController } from '../support/issuing.ts'
 import type { ChildOrder } from '../support/issuing-child.ts'
+import { createLedger } from '../support/pebble-ledger.ts'
 import { createTestCa } from '../support/test-ca.ts'
 
 let dns: ChallengeServer
@@ -49,20 +50,6 @@ function startChild(name: string, where: Pick<ChildOrder, 'killAtEvent' | 'killA
   return spawn(process.execPath, [script, JSON.stringify(order)], { stdio: ['ignore', 'pipe', 'inherit'] })
 }
 
-/** What pebble did: the counts since the last call. */
-function createLedger(): () => { accounts: number; orders: number; certificates: number } {
-  const from = pebble.log().length
-  return () => {
-    const said = pebble.log().slice(from)
-    const count = (pattern: RegExp): number => said.match(pattern)?.length ?? 0
-    return {
-      accounts: count(/There are now \d+ accounts in memory/g),
-      orders: count(/Added order "/g),
-      certificates: count(/Issued certificate serial/g),
-    }
-  }
-}
-
 /** What the next run of an operator does: clear away, and issue what is not there. */
 async function runAgain(name: string): Promise<void> {
   await using controller = await createController(join(folder, name))
@@ -93,7 +80,7 @@ describe('killed with SIGKILL, the next run converges with the same account, ord
     'txt-removed',
   ])('right after %s', async (kind) => {
     const name = `${kind}.example`
-    const ledger = createLedger()
+    const ledger = createLedger(pebble)
     const child = startChild(name, { killAtEvent: kind })
     expect(await once(child, 'exit')).toEqual([null, 'SIGKILL'])
     await runAgain(name)
@@ -104,7 +91,7 @@ describe('killed with SIGKILL, the next run converges with the same account, ord
     'when the CA has acted on %s and its answer has not come',
     async (kind: RequestKind) => {
       const name = `in-flight-${kind.toLowerCase()}.example`
-      const ledger = createLedger()
+      const ledger = createLedger(pebble)
       proxy.reset()
       // A request that pebble refuses for its nonce has not been acted on, and is sent again.
       const held = { do: 'hang', when: 'after' } as const
@@ -132,7 +119,7 @@ describe('killed with SIGKILL, the next run converges with the same account, ord
     const stride = all ? 1 : 9
     for (let at = 1 + Math.floor(Math.random() * stride); at <= total; at += stride) {
       const name = `checkpoint-${at}.example`
-      const ledger = createLedger()
+      const ledger = createLedger(pebble)
       const child = startChild(name, { killAtCheckpoint: at })
       await once(child, 'exit')
       await runAgain(name)

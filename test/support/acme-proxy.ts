@@ -91,7 +91,10 @@ export async function startAcmeProxy(upstream: string, ca: TestCa): Promise<Acme
       return void outgoing.end(fault.body ?? '')
     }
     const real = await forward(incoming, { body, agent, url: new URL(path, upstream) })
-    if (rule?.unless?.(real)) fault = undefined
+    if (rule?.unless?.(real)) {
+      rule.times++
+      fault = undefined
+    }
     if (fault?.do === 'hang') return void swallowed.push(kind)
     if (fault?.do === 'cut') return void incoming.socket.destroy()
     const answer = fault?.do === 'edit' ? fault.edit(real) : real
@@ -115,8 +118,8 @@ export async function startAcmeProxy(upstream: string, ca: TestCa): Promise<Acme
     directory: `https://127.0.0.1:${address.port}/dir`,
     count: (kind) => seen.filter((one) => one === kind).length,
     swallowed: () => swallowed,
-    fault: (kind, fault, { times = Infinity, skip = 0 } = {}) =>
-      void rules.push({ kind, fault, times, skip }),
+    fault: (kind, fault, { times = Infinity, skip = 0, unless } = {}) =>
+      void rules.push({ kind, fault, times, skip, unless }),
     reset: () => {
       seen = []
       swallowed = []
@@ -136,7 +139,7 @@ interface Rule {
   readonly fault: Fault
   times: number
   skip: number
-  readonly unless?: FaultOptions['unless']
+  readonly unless: FaultOptions['unless']
 }
 
 interface Forward {
