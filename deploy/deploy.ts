@@ -20,6 +20,8 @@ export interface Deployment {
   readonly reloadOnly: boolean
   /** The leaves that the node served before. */
   readonly servedBefore: readonly Leaf[]
+  /** Milliseconds until what is wanted must be served. */
+  readonly deadlineMs: number
   readonly now: Date
 }
 
@@ -82,7 +84,7 @@ async function installOnce(deployment: Deployment, { fleet, emit, signal }: Mean
 
 /** Handshakes with every endpoint and name, then the probes through every endpoint; undefined when all is right. */
 async function prove(
-  { node, certificate, facts }: Deployment,
+  { node, certificate, facts, deadlineMs }: Deployment,
   { fleet }: Means,
 ): Promise<NodeError | undefined> {
   const open = async (address: string, port: number) => (await fleet.shell(node)).forward(address, port)
@@ -91,7 +93,7 @@ async function prove(
     leafFingerprint: facts.leaf.fingerprint,
     chainFingerprints: facts.chain,
   }
-  const verdict = await verify(node, wanted, { endpoints: node.endpoints, open })
+  const verdict = await verify(node, wanted, { endpoints: node.endpoints, open, deadlineMs })
   if (!verdict.ok) {
     return new NodeError(`verification failed: ${verdict.because}`, {
       node: node.name,

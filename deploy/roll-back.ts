@@ -1,5 +1,6 @@
 import type { Certificate } from '../src/core/certificate.ts'
 import { leafOf } from '../src/core/drift.ts'
+import { sayCount } from '../src/core/count.ts'
 import { sayValidity } from '../src/core/duration.ts'
 import { NodeError } from '../src/core/errors.ts'
 import type { Emit } from '../src/core/event.ts'
@@ -15,6 +16,8 @@ export interface RollBackOrder {
   /** A version that the node holds. */
   readonly number: number
   readonly now: Date
+  /** Milliseconds until it must be served. */
+  readonly deadlineMs: number
 }
 
 interface Means {
@@ -25,7 +28,7 @@ interface Means {
 
 /** Points live at a version that the node holds, reloads, and verifies it by handshake. */
 export async function rollBack(order: RollBackOrder, { fleet, emit, signal }: Means): Promise<Deployed> {
-  const { node, certificate, number, now } = order
+  const { node, certificate, number, now, deadlineMs } = order
   emit({ kind: 'node-installing', node: node.name, certificate: certificate.name, number })
   const back = await rollback(await fleet.shell(node), node, {
     certificate: certificate.name,
@@ -45,7 +48,7 @@ export async function rollBack(order: RollBackOrder, { fleet, emit, signal }: Me
   emit({ kind: 'node-verifying', node: node.name, certificate: certificate.name })
   const open = async (address: string, port: number) => (await fleet.shell(node)).forward(address, port)
   const wanted = { names: certificate.verifyNames, leafFingerprint: leaf.fingerprint }
-  const verdict = await verify(node, wanted, { endpoints: node.endpoints, open })
+  const verdict = await verify(node, wanted, { endpoints: node.endpoints, open, deadlineMs })
   if (!verdict.ok) {
     throw new NodeError(`verification failed: ${verdict.because}`, {
       node: node.name,
@@ -55,5 +58,9 @@ export async function rollBack(order: RollBackOrder, { fleet, emit, signal }: Me
     })
   }
   emit({ kind: 'node-verified', node: node.name, certificate: certificate.name, number })
-  return { from: back.former, to: number, proof: `verified by handshake, ${sayValidity(leaf.notAfter, now)}` }
+  return {
+    from: back.former,
+    to: number,
+    proof: `verified at ${sayCount(node.endpoints.length, 'endpoint')}, ${sayValidity(leaf.notAfter, now)}`,
+  }
 }

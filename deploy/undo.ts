@@ -65,7 +65,7 @@ async function goBack(number: number, input: UndoInput): Promise<{ left: NodeErr
 
 /** A node whose nginx never read live is right again when it serves what it served before. */
 async function whyNotServed(leaf: Leaf, { deployment, fleet }: UndoInput): Promise<string | undefined> {
-  const { node, certificate, servedBefore } = deployment
+  const { node, certificate, servedBefore, deadlineMs } = deployment
   const open = async (address: string, port: number) => (await fleet.shell(node)).forward(address, port)
   const before = new Set(servedBefore.map(({ fingerprint }) => fingerprint))
   const pairs = node.endpoints.flatMap((endpoint) =>
@@ -74,7 +74,7 @@ async function whyNotServed(leaf: Leaf, { deployment, fleet }: UndoInput): Promi
   const served = await Promise.all(pairs.map(({ endpoint, name }) => handshake(endpoint, name, { open })))
   if (served.every((answer) => answer.leaf && before.has(answer.leaf.fingerprint))) return undefined
   const wanted = { names: certificate.verifyNames, leafFingerprint: leaf.fingerprint }
-  const verdict = await verify(node, wanted, { endpoints: node.endpoints, open })
+  const verdict = await verify(node, wanted, { endpoints: node.endpoints, open, deadlineMs })
   return verdict.ok ? undefined : verdict.because
 }
 

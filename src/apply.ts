@@ -106,7 +106,8 @@ async function applyToNode(step: NodePlan, { plan, app, version }: NodeMeans): P
   try {
     const done = await recordStep(app, { step, certificate: certificate.name, to }, () => {
       const means = { fleet: app.fleet, emit: app.emit, signal: app.io.signal }
-      const common = { node, certificate, now: app.io.now() }
+      const { deadlineMs } = app.settings.rollout
+      const common = { node, certificate, now: app.io.now(), deadlineMs }
       if (step.action === 'roll-back') return rollBack({ ...common, number: step.to! }, means)
       const reloadOnly = step.action === 'reload'
       return deploy(

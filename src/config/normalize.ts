@@ -46,6 +46,7 @@ export function normalize(raw: RawConfig, place: Place): Settings {
       haltAfter: raw.rollout?.haltAfter ?? 1,
       concurrency: raw.rollout?.concurrency ?? 8,
       settleMs: parseDuration(raw.rollout?.settle ?? '0s') ?? 0,
+      deadlineMs: parseDuration(raw.rollout?.deadline ?? '30s') ?? 30_000,
     },
   }
 }

@@ -100,6 +100,7 @@ export function configSchema(descriptions: Descriptions) {
       haltAfter: z.int().min(1).optional(),
       concurrency: z.int().min(1).max(1000).optional(),
       settle: duration.optional(),
+      deadline: duration.optional(),
     }).optional(),
   })
 }

@@ -9,6 +9,8 @@ export interface RolloutSettings {
   readonly concurrency: number
   /** Milliseconds to wait between waves. */
   readonly settleMs: number
+  /** Milliseconds after its reload within which a node must serve the new version. */
+  readonly deadlineMs: number
 }
 
 /** Cuts nodes, in their order, into the canary and the waves after it; empty waves are left out. */

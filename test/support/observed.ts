@@ -8,7 +8,7 @@ import type { VersionFacts } from '../../src/core/version.ts'
 export const now = new Date('2026-11-23T12:00:00Z')
 export const name = 'media.hachyderm.io'
 export const cdn = ['cdn-frankfurt-1', 'cdn-fremont-1', 'sally', 'esme']
-export const rollout = { canary: 1, waves: [0.5, 1], haltAfter: 1, concurrency: 8, settleMs: 0 }
+export const rollout = { canary: 1, waves: [0.5, 1], haltAfter: 1, concurrency: 8, settleMs: 0, deadlineMs: 30_000 }
 
 export const certificate: Certificate = {
   name,
