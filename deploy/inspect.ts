@@ -1,8 +1,8 @@
-import { NodeError } from '../src/core/errors.ts'
 import type { Inspection, Node } from '../src/core/node.ts'
 import { printable, printableLine } from '../src/core/printable.ts'
 import { decode, encode, newToken, type Answer } from './node/frame.ts'
 import { readLineages } from './node/lineage.ts'
+import { readRefusal } from './node/refusal.ts'
 import type { Shell } from './shell.ts'
 
 export interface InspectOptions {
@@ -56,7 +56,7 @@ async function inspectSome(
     silenceMs: (limit + 15) * 1000,
   })
   const answer = decode(said, token, { node: node.name, step: 'inspect', left: 'unchanged' })
-  if (!answer.ok) throw new NodeError('inspect was refused', { node: node.name, step: 'inspect' })
+  if (!answer.ok) throw readRefusal(node, { verb: 'inspect', certificate: '', number: 0, limit }, answer)
   return readInspection(answer, certificates)
 }
 

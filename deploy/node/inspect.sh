@@ -7,9 +7,11 @@ inspect() {
   configured test is_installed
   certbot
   configured test examine
-  say exchange "$(exchanger)"
+  find_exchanger
+  say exchange "$exchanger"
   # shellcheck disable=SC2086
   set -- $certificates
+  find_place
   if cd "$root" 2>/dev/null; then
     lineages "$@"
     public_keys "$@"
@@ -50,13 +52,20 @@ certbot() {
   say certbot "$timer" "$cron"
 }
 
-# Free bytes and inodes, and whether we may write: where the root is still missing, those of its parent.
-disk() {
+# The root or, while that is missing, the folder it would be in. What may not be looked at is not missing.
+find_place() {
   place=$root
   while [ ! -d "$place" ]; do
     place=${place%/*}
     place=${place:-/}
   done
+  for path in "$place" "$place/live" "$place/archive"; do
+    if [ -d "$path" ] && ! { [ -r "$path" ] && [ -x "$path" ]; }; then fail inspect unchanged unreadable; fi
+  done
+}
+
+# Free bytes and inodes, and whether we may write.
+disk() {
   writable=yes
   may_write "$place" || writable=no
   for name in "$@"; do

@@ -20,6 +20,7 @@ transact() {
   if [ "$exact" = yes ] && whole "$number"; then
     outcome=reloaded
     if [ "$resumed" = yes ]; then
+      outcome=installed
       links_of "$former"
       before=$agreed
     elif [ "$force" != yes ]; then

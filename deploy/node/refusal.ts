@@ -5,7 +5,7 @@ import type { Answer } from './frame.ts'
 
 /** What was asked of the node when it refused or failed. */
 export interface Asked {
-  readonly verb: 'install' | 'rollback'
+  readonly verb: 'inspect' | 'install' | 'rollback'
   readonly certificate: string
   readonly number: number
   readonly limit: number
@@ -18,7 +18,16 @@ interface Words {
   readonly hints: readonly string[]
 }
 
-const steps: readonly NodeStep[] = ['lock', 'baseline', 'stage', 'switch', 'test', 'reload', 'rollback']
+const steps: readonly NodeStep[] = [
+  'inspect',
+  'lock',
+  'baseline',
+  'stage',
+  'switch',
+  'test',
+  'reload',
+  'rollback',
+]
 const lefts: readonly Left[] = ['unchanged', 'restored', 'degraded']
 
 /**

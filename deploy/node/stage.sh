@@ -4,7 +4,7 @@
 
 stage() {
   set -C
-  rm -rf "$staging" && mkdir "$staging" || return 1
+  absent "$staging" && mkdir "$staging" || return 1
   set --
   checks=''
   for kind in $kinds; do
@@ -49,12 +49,15 @@ ${known% *} 600" ;; esac
 }
   mode=$((0${owner#* } & 0640 | 0400)) owner=${owner% *}
   [ "$owner" = "${known%% *}" ] || chown "$owner" "$@" || return 1
+  public=''
   for file in "$@"; do
     case $file in
       "$staging"/privkey*) [ "$mode" = 384 ] || chmod "$(printf '%o' "$mode")" "$file" || return 1 ;;
-      *) chmod 644 "$file" || return 1 ;;
+      *) public="$public $file" ;;
     esac
   done
+  # shellcheck disable=SC2086
+  [ -z "$public" ] || chmod 644 $public || return 1
   if [ -e /sys/fs/selinux/enforce ]; then
     chcon --reference="$live/privkey.pem" "$@" 2>/dev/null || restorecon "$@" 2>/dev/null || :
   fi
@@ -62,10 +65,15 @@ ${known% *} 600" ;; esac
 
 # The first archive file of this version that holds other bytes than those sent.
 differing() {
+  present=''
   for kind in $kinds; do
     file=$archive/$kind$number.pem
-    if [ -e "$file" ] || [ -L "$file" ]; then printf '%s  %s\n' "$(sum)" "$file"; fi
-  done | sha256sum -c 2>/dev/null | sed -n 's/: FAILED.*//p' | sed 1q
+    if [ -e "$file" ] || [ -L "$file" ]; then
+      present="$present$(sum)  $file
+"
+    fi
+  done
+  [ -z "$present" ] || printf '%s' "$present" | sha256sum -c 2>/dev/null | sed -n 's/: FAILED.*//p' | sed 1q
 }
 
 whole() {

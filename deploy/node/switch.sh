@@ -2,32 +2,36 @@
 # live/.NAME.next takes the place of live/NAME; live/.NAME.former is a whole copy of what was live before. It is
 # kept until nginx has been reloaded, so that a later run finds an unfinished switch and can still undo it.
 
-exchanger() {
-  case $(uname -m) in x86_64 | aarch64) ;; *) printf none && return ;; esac
+# The interpreter that can ask for an exchange, and the number of the system call here.
+find_exchanger() {
+  exchanger=none
+  case $(uname -m) in
+    x86_64) renameat2=316 ;;
+    aarch64) renameat2=276 ;;
+    *) return ;;
+  esac
   if command -v perl >/dev/null; then
-    printf perl
+    exchanger=perl
   elif command -v python3 >/dev/null; then
-    printf python3
-  else
-    printf none
+    exchanger=python3
   fi
 }
 
 # renameat2(AT_FDCWD, $1, AT_FDCWD, $2, RENAME_EXCHANGE)
 exchange() {
-  case $(uname -m) in aarch64) call=276 ;; *) call=316 ;; esac
-  case $(exchanger) in
-    perl) perl -e 'exit(syscall($ARGV[0] + 0, -100, $ARGV[1], -100, $ARGV[2], 2) != 0)' "$call" "$1" "$2" ;;
+  find_exchanger
+  case $exchanger in
+    perl) perl -e 'exit(syscall($ARGV[0] + 0, -100, $ARGV[1], -100, $ARGV[2], 2) != 0)' "$renameat2" "$1" "$2" ;;
     python3) python3 -c 'import ctypes, os, sys
 call, one, other = int(sys.argv[1]), *map(os.fsencode, sys.argv[2:])
-sys.exit(ctypes.CDLL(None).syscall(call, -100, one, -100, other, 2) != 0)' "$call" "$1" "$2" ;;
+sys.exit(ctypes.CDLL(None).syscall(call, -100, one, -100, other, 2) != 0)' "$renameat2" "$1" "$2" ;;
     none) return 1 ;;
   esac
 }
 
 # At once where the system can; else one link after the other, each by rename.
 switch() {
-  sync "$next" || return 1
+  sync "$next" live || return 1
   if ! exchange "$next" "$live" 2>/dev/null; then
     for kind in $kinds; do
       if [ -L "$next/$kind.pem" ]; then
@@ -41,11 +45,13 @@ switch() {
 }
 
 copy_former() {
-  rm -rf "$next" "$former" && cp -a "$live" "$next" && mv "$next" "$former" && sync live
+  absent "$next" && absent "$former" && cp -a "$live" "$next" && mv "$next" "$former"
 }
 
+absent() { [ ! -e "$1" ] || rm -rf "$1"; }
+
 build_next() {
-  rm -rf "$next" && cp -a "$live" "$next" || return 1
+  absent "$next" && cp -a "$live" "$next" || return 1
   for kind in $kinds; do
     ln -sfn "../../$archive/$kind$number.pem" "$next/$kind.pem" || return 1
   done
@@ -53,7 +59,7 @@ build_next() {
 
 # A first version leaves no directory behind.
 switch_back() {
-  rm -rf "$next" && cp -a "$former" "$next" && switch || return 1
+  absent "$next" && cp -a "$former" "$next" && switch || return 1
   rmdir "$live" 2>/dev/null || :
 }
 

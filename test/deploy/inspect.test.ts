@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -6,6 +6,7 @@ import { inspect } from '../../deploy/inspect.ts'
 import { filesOf, sha256 } from '../../src/core/certificate.ts'
 import { fakeNode, shells, snapshot } from '../support/fake-node.ts'
 import { issueVersion } from '../support/issue-version.ts'
+import { nodeFailure } from '../support/node-failure.ts'
 import { straceMissing } from '../support/strace.ts'
 
 const certificate = 'media.hachyderm.io'
@@ -245,6 +246,19 @@ test('tells the newest versions of an archive that has grown for years, and of m
   expect(Object.keys(lineages)).toEqual(names)
   expect(numbers(names[19]!)).toEqual([49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60])
   expect(numbers(names[0]!)).toEqual([50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 1_000_000_000])
+})
+
+test('does not take for missing what it may not look at', async () => {
+  using fake = fakeNode()
+  fake.lay(one)
+  chmodSync(fake.folder, 0o755)
+  const around = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
+  const error = await nodeFailure(inspect(fake.shell({ around }), fake.node, [certificate]))
+  expect(error).toMatchObject({
+    step: 'inspect',
+    left: 'unchanged',
+    message: `sally: can't open ${fake.root}`,
+  })
 })
 
 test('tells of a root that is missing, and the room where it would be', async () => {

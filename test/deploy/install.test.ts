@@ -8,6 +8,11 @@ import {
   readlinkSync,
 } from 'node:fs'
 import { rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { install, rollback, type InstallOrder } from '../../deploy/install.ts'
 import { fileKinds } from '../../src/core/certificate.ts'
@@ -34,6 +39,17 @@ function numbers(fake: FakeNode): string[] {
 const isFormer = (fake: FakeNode) => `readlink ${fake.path('live', certificate, key)} | grep -q 1.pem`
 
 const links = (number: number) => fileKinds.map((kind) => `../../archive/${certificate}/${kind}${number}.pem`)
+
+/** What install() sends, without sending it. */
+async function inputOf(fake: FakeNode): Promise<string> {
+  let input = ''
+  const shell = {
+    ...fake.shell(),
+    run: (text: string) => ((input = text), Promise.reject(new Error('not sent'))),
+  }
+  await install(shell, fake.node, order).catch(() => {})
+  return input
+}
 
 /** The last word of a failure: live, archive and renewal are what they were, but for the times of folders. */
 function expectSame(fake: FakeNode, before: Record<string, string>): void {
@@ -87,6 +103,26 @@ describe.for(shells)('on %s', (sh) => {
     expect(error).toMatchObject({ step: 'reload', left: 'restored', exitCode: 3, detail: 'no' })
     expect(fake.calls().at(-1)).toBe('systemctl reload nginx')
     expectSame(fake, before)
+  })
+
+  test('runs to its end when the connection dies and signals come', async () => {
+    using fake = fakeNode()
+    fake.lay(one)
+    fake.will('test', `touch ${fake.folder}/testing; sleep 0.2; echo much to say`)
+    const shell = fake.shell({ sh, seeProcesses: true })
+    const input = await inputOf(fake)
+    const child = spawn(shell.command[0] ?? '', shell.command.slice(1), { env: {}, detached: true })
+    child.stdin.end(input)
+    const ended = once(child, 'exit')
+    while (!existsSync(join(fake.folder, 'testing'))) await sleep(5)
+    child.stdout.destroy()
+    child.stderr.destroy()
+    for (const signal of ['SIGHUP', 'SIGPIPE', 'SIGINT', 'SIGTERM'] as const)
+      process.kill(-(child.pid ?? 0), signal)
+    await ended
+    while (existsSync(fake.path('live', `.${certificate}.former`))) await sleep(5)
+    expect(numbers(fake)).toEqual(links(2))
+    expect(fake.calls()).toEqual(['nginx -t', 'nginx -t', 'systemctl reload nginx'])
   })
 
   test('kills a hanging test or reload and undoes', async () => {

@@ -6,6 +6,7 @@ import { NodeError } from '../../src/core/errors.ts'
 const cap = 256 * 1024
 
 export interface LocalShell extends Shell {
+  readonly command: readonly string[]
   /** The process ids of runs under way, each the leader of a group of its own. */
   readonly running: ReadonlySet<number>
 }
@@ -15,6 +16,7 @@ export function localShell(command: readonly string[], node = 'sally'): LocalShe
   const running = new Set<number>()
   return {
     node,
+    command,
     running,
     run: async (input, { signal, onLine } = {}): Promise<Said> => {
       const [file = '', ...args] = command
