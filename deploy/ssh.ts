@@ -2,9 +2,10 @@ import type { Duplex } from 'node:stream'
 import type { Node } from '../src/core/node.ts'
 import type { Connect, RunOptions, Said, Shell } from './shell.ts'
 import { causeOf } from './cause.ts'
-import { type Hop, hopError, hopsTo, placeOf } from './ssh/hop.ts'
+import { hostName } from './known-hosts.ts'
+import { type Hop, hopError, hopsTo } from './ssh/hop.ts'
 import { type Login, login, type LoginOptions, type Timeouts } from './ssh/login.ts'
-import { forward } from './ssh/reach.ts'
+import { forward, hintOfForward } from './ssh/reach.ts'
 import { type Session, startSession } from './ssh/session.ts'
 
 export interface SshOptions {
@@ -62,21 +63,29 @@ interface ShellParts {
 function shellOver(node: Node, { logins, first, timeouts }: ShellParts): Shell {
   const last = logins.at(-1)!
   const start = (prefix: string) => startSession(last, { sudo: node.sudo, prefix })
-  let ahead = first === undefined ? [] : [first]
+  const ahead = new Set(first === undefined ? [] : [first])
+
+  /** The session made ahead that has most of this input already. */
+  async function take(input: string): Promise<Session | undefined> {
+    const fits = [...ahead].filter(({ prefix }) => input.startsWith(prefix))
+    for (const session of fits.toSorted((a, b) => b.prefix.length - a.prefix.length)) {
+      // Out of the set first: nobody else may take it meanwhile.
+      if (ahead.delete(session) && (await session.usable())) return session
+    }
+    return undefined
+  }
 
   return {
     node: node.name,
 
-    run(input: string, options: RunOptions = {}): Promise<Said> {
-      const fits = ahead.filter((one) => one.alive() && input.startsWith(one.prefix))
-      const session = fits.toSorted((a, b) => b.prefix.length - a.prefix.length)[0] ?? start('')
-      ahead = ahead.filter((one) => one !== session)
+    async run(input: string, options: RunOptions = {}): Promise<Said> {
+      const session = (await take(input)) ?? start('')
       const rest = input.slice(session.prefix.length)
       return session.finish(rest, { ...options, silenceMs: options.silenceMs ?? timeouts.silence })
     },
 
     prepare(prefix: string): void {
-      ahead.push(start(prefix))
+      ahead.add(start(prefix))
     },
 
     async forward(address: string, port: number): Promise<Duplex> {
@@ -84,8 +93,8 @@ function shellOver(node: Node, { logins, first, timeouts }: ShellParts): Shell {
         return await forward(last, { address, port, timeoutMs: timeouts.connect })
       } catch (cause) {
         throw hopError(last.hop, 'connect', {
-          message: `connect from ${placeOf(last.hop)} to ${address}:${port} failed: ${causeOf(cause)}`,
-          hint: 'its sshd must allow it: AllowTcpForwarding local, and no PermitOpen or restrict in the way',
+          message: `connect from there to ${hostName({ address, port })} failed: ${causeOf(cause)}`,
+          hint: hintOfForward(cause),
           cause,
         })
       }

@@ -45,21 +45,21 @@ export function whyNotOpened({ hop, gone, because }: Login, cause: unknown): Nod
 }
 
 function noAnswer(outcome: Exclude<Outcome, { kind: 'exited' }>, { login, transcript }: Context): NodeError {
-  const { hop, because } = login
+  const { hop } = login
   return hopError(hop, 'connect', {
-    message: `the shell on ${placeOf(hop)} gave no result: ${sayWhy(outcome, because)}`,
+    message: `the shell on ${placeOf(hop)} gave no result: ${sayWhy(outcome, login)}`,
     detail: printable(transcript.stderr),
     hint: 'run the same command again: it looks at the node first, and continues',
     left: 'unknown',
   })
 }
 
-function sayWhy(outcome: Exclude<Outcome, { kind: 'exited' }>, because: () => string): string {
+function sayWhy(outcome: Exclude<Outcome, { kind: 'exited' }>, login: Login): string {
   switch (outcome.kind) {
     case 'killed':
       return `it was killed by ${printableLine(outcome.signal)}`
     case 'lost':
-      return `the connection died: ${because()}`
+      return login.gone() ? `the connection died: ${login.because()}` : 'it was closed without an exit code'
     case 'silent':
       return `nothing was heard for ${outcome.ms / 1000} s`
     case 'flooded':

@@ -42,9 +42,10 @@ async function open({ hop, before, timeouts, signal }: Reach): Promise<Duplex> {
     if (before) return await forward(before, { address, port, timeoutMs: timeouts.connect })
     return await dial(address, port, { timeoutMs: timeouts.connect, signal })
   } catch (error) {
+    const hint = before ? hintOfForward(error) : `ssh -v -p ${port} ${user}@${address}`
     throw hopError(hop, 'connect', {
       message: `connect to ${placeOf(hop)}${through} failed: ${signal.aborted ? 'interrupted' : causeOf(error)}`,
-      hint: signal.aborted ? undefined : `ssh -v -p ${port} ${user}@${address}`,
+      hint: signal.aborted ? undefined : hint,
       cause: error,
     })
   }
@@ -67,9 +68,23 @@ export function forward(login: Login, { address, port, timeoutMs }: ForwardTo): 
     // Throws when the connection is gone already; a promise's executor may.
     login.client.forwardOut('127.0.0.1', 0, address, port, (error, stream) => {
       clearTimeout(timer)
-      if (error) reject(new Error(error.message.replace('(SSH) Channel open failure: ', '')))
+      if (error) reject(refusedForward(error))
       else if (late) stream.destroy()
       else resolve(stream)
     })
   })
+}
+
+/** RFC 4254 section 5.1: 1 is "administratively prohibited", all else tells of the connection itself. */
+function refusedForward(error: Error & { reason?: unknown }): Error {
+  const why = error.message.replace('(SSH) Channel open failure: ', '')
+  const forbidden = error.reason === 1 ? 'its sshd forbids it' : why.charAt(0).toLowerCase() + why.slice(1)
+  return Object.assign(new Error(forbidden), { forbidden: error.reason === 1 })
+}
+
+export function hintOfForward(error: unknown): string | undefined {
+  const { forbidden } = error as { forbidden?: boolean }
+  return forbidden
+    ? 'allow it: AllowTcpForwarding local in its sshd_config, and no PermitOpen or restrict in the way'
+    : undefined
 }

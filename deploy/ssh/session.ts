@@ -9,8 +9,8 @@ import { createTranscript, type Transcript } from './transcript.ts'
 /** One `/bin/sh -s` on the node, waiting for the rest of its input. */
 export interface Session {
   readonly prefix: string
-  /** False once it is known that nothing can be sent any more. */
-  readonly alive: () => boolean
+  /** Whether it is open: known at the earliest when the node has answered. */
+  usable(): Promise<boolean>
   /** Sends the rest, closes standard input and gathers the answer. Once only. */
   finish(rest: string, options: RunOptions & { readonly silenceMs: number }): Promise<Said>
   close(): void
@@ -30,7 +30,7 @@ export function startSession(login: Login, { sudo, prefix }: SessionStart): Sess
   const transcript = createTranscript(marker)
   const stopped = Promise.withResolvers<Outcome>()
   let alive = true
-  const opened = openChannel(login, sudo ? 'sudo -n /bin/sh -s' : '/bin/sh -s').then((channel) => {
+  const opened = openChannel(login, sudo ? 'sudo -n /bin/sh -s' : '/bin/sh -s', (channel) => {
     channel.write(`printf '\\n%s\\n' ${marker}\n${prefix}`)
     const ended = listen(channel, transcript, (tooMuch) => {
       stopped.resolve({ kind: 'flooded' })
@@ -41,11 +41,15 @@ export function startSession(login: Login, { sudo, prefix }: SessionStart): Sess
     return { channel, ended }
   })
   // A session prepared ahead may fail before anybody waits for it.
-  opened.catch(() => (alive = false))
+  opened.catch(() => undefined)
 
   return {
     prefix,
-    alive: () => alive,
+    usable: () =>
+      opened.then(
+        () => alive,
+        () => false,
+      ),
     async finish(rest, { silenceMs, signal, onLine }) {
       const { channel, ended } = await opened.catch((error: unknown) => {
         throw whyNotOpened(login, error)
@@ -66,11 +70,15 @@ export function startSession(login: Login, { sudo, prefix }: SessionStart): Sess
   }
 }
 
-/** The reasons why not are ssh2's. */
-function openChannel({ client }: Login, command: string): Promise<ClientChannel> {
+/** `use` is called at once: an exit can come in the same piece of data, and nobody hears it a moment later. */
+function openChannel<Used>(
+  login: Login,
+  command: string,
+  use: (channel: ClientChannel) => Used,
+): Promise<Used> {
   return new Promise((resolve, reject) => {
     // Throws when the connection is gone already.
-    client.exec(command, (error, channel) => (error ? reject(error) : resolve(channel)))
+    login.client.exec(command, (error, channel) => (error ? reject(error) : resolve(use(channel))))
   })
 }
 

@@ -1,5 +1,3 @@
-import { once } from 'node:events'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { handshake, verify } from '../../deploy/verify.ts'
@@ -7,6 +5,7 @@ import { readLeaf } from '../../src/core/certificate.ts'
 import { type Chain, makeChain } from '../support/chain.ts'
 import { makeNode } from '../support/sshd.ts'
 import { startTlsServer } from '../support/tls-server.ts'
+import { startPlain } from '../support/plain-server.ts'
 import { freePort } from '../support/dependent-process.ts'
 
 const name = 'media.example.org'
@@ -83,7 +82,7 @@ describe('a handshake', () => {
     const server = await start()
     const endpoint = { address: '127.0.0.1', port: server.port, via: 'direct' as const }
     expect(await handshake(endpoint, name, { timeoutMs: 300 })).toEqual({ endpoint, name, error })
-    if ('stop' in server) await server.stop()
+    if (Symbol.asyncDispose in server) await server[Symbol.asyncDispose]()
   })
 
   test('says that nothing is served by a name', async () => {
@@ -180,23 +179,3 @@ describe('verification', () => {
     expect(performance.now() - started).toBeLessThan(2_000)
   })
 })
-
-type Plain = { readonly port: number; stop(): Promise<void> }
-
-async function startPlain(onConnection: (socket: Socket) => void): Promise<Plain> {
-  const sockets = new Set<Socket>()
-  const server = createServer((socket) => {
-    sockets.add(socket.on('error', () => undefined))
-    onConnection(socket)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return {
-    port: (server.address() as AddressInfo).port,
-    stop: async () => {
-      for (const socket of sockets) socket.destroy()
-      server.close()
-      await once(server, 'close')
-    },
-  }
-}

@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import ssh2 from 'ssh2'
 import type { Connection, ServerChannel } from 'ssh2'
 import type { Node } from '../../src/core/node.ts'
-import { makeNode } from './sshd.ts'
+import { makeKey, makeNode } from './sshd.ts'
 
 export interface FakeSshdOptions {
   /** What happens when a command is to be run; by default a real shell runs it. */
@@ -30,12 +30,15 @@ export interface FakeSshd extends AsyncDisposable {
 export async function startFakeSshd(options: FakeSshdOptions = {}): Promise<FakeSshd> {
   const { exec = runAs(['/bin/sh', '-c']), authenticate = () => true, answerChannels = true } = options
   const folder = await mkdtemp(join(tmpdir(), 'certs-fake-sshd-'))
-  const host = ssh2.utils.generateKeyPairSync('ed25519')
-  const user = ssh2.utils.generateKeyPairSync('ed25519')
+  const at = (name: string) => join(folder, name)
+  // Not by ssh2, whose generator makes a key that it can't read once in 150.
+  await Promise.all([makeKey(at('host'), 'ed25519'), makeKey(at('identity'), 'ed25519')])
   const [logins, commands]: [string[], string[]] = [[], []]
   const connections = new Set<Connection>()
-  const server = new ssh2.Server({ hostKeys: [host.private] }, (connection) => {
+  const server = new ssh2.Server({ hostKeys: [await readFile(at('host'))] }, (connection) => {
     connections.add(connection)
+    // It has one, but the types don't know.
+    Reflect.apply(Reflect.get(connection, 'setNoDelay') as () => void, connection, [true])
     connection
       .on('error', () => undefined)
       .on('close', () => connections.delete(connection))
@@ -57,9 +60,8 @@ export async function startFakeSshd(options: FakeSshdOptions = {}): Promise<Fake
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  const [type, key] = host.public.split(' ')
-  await writeFile(join(folder, 'known_hosts'), `[127.0.0.1]:${port} ${type} ${key}\n`)
-  await writeFile(join(folder, 'identity'), user.private, { mode: 0o600 })
+  const [type, key] = (await readFile(at('host.pub'), 'utf8')).split(' ')
+  await writeFile(at('known_hosts'), `[127.0.0.1]:${port} ${type} ${key}\n`)
   return {
     port,
     logins,
@@ -70,8 +72,8 @@ export async function startFakeSshd(options: FakeSshdOptions = {}): Promise<Fake
           address: '127.0.0.1',
           port,
           user: 'deploy',
-          identity: join(folder, 'identity'),
-          knownHosts: join(folder, 'known_hosts'),
+          identity: at('identity'),
+          knownHosts: at('known_hosts'),
         },
         ...changes,
       }),
@@ -99,7 +101,7 @@ export function runAs(
     if (noise) channel.write(noise)
     const child = spawn(program, [...args, command], {
       ...(uid === undefined ? {} : { uid, gid: uid }),
-      env: { PATH: '/usr/bin:/bin', HOME: '/nonexistent' },
+      env: { PATH: '/usr/bin:/bin', HOME: '/proc/nowhere' },
     })
     channel.pipe(child.stdin.on('error', () => undefined))
     child.stdout.on('data', (piece) => channel.write(piece))
