@@ -1,29 +1,13 @@
-import type { Certificate, Leaf, Version } from '../src/core/certificate.ts'
 import { sayCount } from '../src/core/count.ts'
 import { NodeError } from '../src/core/errors.ts'
 import type { Emit, InstallStep } from '../src/core/event.ts'
-import type { Node } from '../src/core/node.ts'
-import type { VersionFacts } from '../src/core/version.ts'
+import type { Deployment } from './deployment.ts'
 import type { Fleet } from './fleet.ts'
 import { install } from './install.ts'
 import type { Installed } from './install.ts'
 import { probe } from './probe.ts'
 import { undo } from './undo.ts'
 import { verify } from './verify.ts'
-
-export interface Deployment {
-  readonly node: Node
-  readonly certificate: Certificate
-  readonly version: Version
-  readonly facts: VersionFacts
-  /** The files are right already; nginx is to read them anew. */
-  readonly reloadOnly: boolean
-  /** The leaves that the node served before. */
-  readonly servedBefore: readonly Leaf[]
-  /** Milliseconds until what is wanted must be served. */
-  readonly deadlineMs: number
-  readonly now: Date
-}
 
 export interface Deployed {
   readonly from: number | undefined

@@ -5,7 +5,12 @@ import type { App } from './app.ts'
 import type { Certificate } from './core/certificate.ts'
 import { CertsError, errorFacts } from './core/errors.ts'
 import type { Node, Served } from './core/node.ts'
-import type { CertificateObservation, ChallengeObservation, NodeObservation, Observed } from './core/plan.ts'
+import type {
+  CertificateObservation,
+  ChallengeObservation,
+  NodeObservation,
+  Observed,
+} from './core/observed.ts'
 import { judgeRenewal } from './core/renewal.ts'
 import { versionFacts } from './core/version.ts'
 

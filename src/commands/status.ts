@@ -1,4 +1,5 @@
-import { hasChanges, hasProblems, makePlan } from '../core/plan.ts'
+import { makePlan } from '../core/make-plan.ts'
+import { hasChanges, hasProblems } from '../core/plan.ts'
 import { renderStatus } from '../core/render-status.ts'
 import { selectCertificates } from '../core/selection.ts'
 import { choosePaint } from '../progress.ts'

@@ -3,7 +3,8 @@ import { sayInstant, sayValidity } from './duration.ts'
 import { table } from './paint.ts'
 import type { Paint } from './paint.ts'
 import { hasChanges, hasProblems, isChange } from './plan.ts'
-import type { CertificatePlan, ChallengeObservation, Issuance, NodePlan, Plan } from './plan.ts'
+import type { ChallengeObservation } from './observed.ts'
+import type { CertificatePlan, Issuance, NodePlan, Plan } from './plan.ts'
 
 /** The plan as a person reads it: one block for each certificate, then one sentence. */
 export function renderPlan(plan: Plan, paint: Paint): string {

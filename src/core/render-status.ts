@@ -3,7 +3,8 @@ import { sayValidity } from './duration.ts'
 import type { Served } from './node.ts'
 import { table } from './paint.ts'
 import type { Paint } from './paint.ts'
-import type { CertificatePlan, NodeObservation, Observed, Plan } from './plan.ts'
+import type { NodeObservation, Observed } from './observed.ts'
+import type { CertificatePlan, Plan } from './plan.ts'
 
 /** What every node serves and holds, and whether that is right: one table for each certificate. */
 export function renderStatus(plan: Plan, observed: Observed, paint: Paint): string {

@@ -2,7 +2,8 @@ import type { Certificate, Leaf } from './certificate.ts'
 import { sayDuration } from './duration.ts'
 import { UnsafePlanError } from './errors.ts'
 import { isChange } from './plan.ts'
-import type { CertificatePlan, Observed, Plan } from './plan.ts'
+import type { Observed } from './observed.ts'
+import type { CertificatePlan, Plan } from './plan.ts'
 
 export interface SafetyInput {
   readonly certificates: readonly Certificate[]

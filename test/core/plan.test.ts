@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
 import { plainPaint } from '../../src/core/paint.ts'
-import { hasChanges, hasProblems, makePlan } from '../../src/core/plan.ts'
-import type { Observed, PlanRequest } from '../../src/core/plan.ts'
+import { makePlan } from '../../src/core/make-plan.ts'
+import { hasChanges, hasProblems } from '../../src/core/plan.ts'
+import type { PlanRequest } from '../../src/core/make-plan.ts'
+import type { Observed } from '../../src/core/observed.ts'
 import { renderPlan } from '../../src/core/render-plan.ts'
 import * as fleet from '../support/observed.ts'
 

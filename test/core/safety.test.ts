@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { makePlan } from '../../src/core/plan.ts'
-import type { Observed } from '../../src/core/plan.ts'
+import { makePlan } from '../../src/core/make-plan.ts'
+import type { Observed } from '../../src/core/observed.ts'
 import { checkSafety } from '../../src/core/safety.ts'
 import * as fleet from '../support/observed.ts'
 

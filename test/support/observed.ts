@@ -1,14 +1,21 @@
 import { fileKinds } from '../../src/core/certificate.ts'
 import type { Certificate, FileKind, Leaf } from '../../src/core/certificate.ts'
 import type { Inspection, Lineage, LiveEntry, Served } from '../../src/core/node.ts'
-import type { NodeObservation, Observed } from '../../src/core/plan.ts'
+import type { NodeObservation, Observed } from '../../src/core/observed.ts'
 import type { VersionFacts } from '../../src/core/version.ts'
 
 /** Plain data for tests of decisions: the fleet of the incident, on 2026-11-23. */
 export const now = new Date('2026-11-23T12:00:00Z')
 export const name = 'media.hachyderm.io'
 export const cdn = ['cdn-frankfurt-1', 'cdn-fremont-1', 'sally', 'esme']
-export const rollout = { canary: 1, waves: [0.5, 1], haltAfter: 1, concurrency: 8, settleMs: 0, deadlineMs: 30_000 }
+export const rollout = {
+  canary: 1,
+  waves: [0.5, 1],
+  haltAfter: 1,
+  concurrency: 8,
+  settleMs: 0,
+  deadlineMs: 30_000,
+}
 
 export const certificate: Certificate = {
   name,
@@ -36,7 +43,10 @@ export function leafOf(number: number, change: Partial<Leaf> = {}): Leaf {
 }
 
 export function version(number: number, change: Partial<Leaf> = {}): VersionFacts {
-  const files = Object.fromEntries(fileKinds.map((kind) => [kind, sum(kind, number)])) as Record<FileKind, string>
+  const files = Object.fromEntries(fileKinds.map((kind) => [kind, sum(kind, number)])) as Record<
+    FileKind,
+    string
+  >
   return { number, leaf: leafOf(number, change), chain: ['issuer'], files }
 }
 
@@ -45,7 +55,12 @@ function sum(kind: FileKind, number: number): string {
 }
 
 export function link(kind: FileKind, number: number): LiveEntry {
-  return { is: 'link', target: `../../archive/${name}/${kind}${number}.pem`, number, sha256: sum(kind, number) }
+  return {
+    is: 'link',
+    target: `../../archive/${name}/${kind}${number}.pem`,
+    number,
+    sha256: sum(kind, number),
+  }
 }
 
 /** A lineage as certbot leaves it, with versions 1 to `live`. */

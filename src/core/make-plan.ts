@@ -1,0 +1,76 @@
+import type { Certificate } from './certificate.ts'
+import type { CertificateObservation, Observed } from './observed.ts'
+import { planIssuance } from './plan-issuance.ts'
+import { planNode } from './plan-node.ts'
+import { isChange } from './plan.ts'
+import type { CertificatePlan, Issuance, NodePlan, Plan } from './plan.ts'
+import type { VersionFacts } from './version.ts'
+import { cutWaves } from './waves.ts'
+import type { RolloutSettings } from './waves.ts'
+
+export interface PlanRequest {
+  readonly certificates: readonly Certificate[]
+  readonly rollout: RolloutSettings
+  /** Issue even though nothing is due. */
+  readonly forceRenew: boolean
+  /** Roll out this stored version instead of the newest. */
+  readonly toVersion?: number | undefined
+  /** Only these of a certificate's nodes. */
+  readonly only?: readonly string[] | undefined
+}
+
+/** Compares what should be with what is; pure, so that the same sight gives the same plan. */
+export function makePlan(request: PlanRequest, observed: Observed): Plan {
+  const certificates = request.certificates.map((certificate) =>
+    planCertificate(certificate, request, observed),
+  )
+  return { format: 1, at: observed.now.toISOString(), certificates }
+}
+
+function planCertificate(
+  certificate: Certificate,
+  request: PlanRequest,
+  observed: Observed,
+): CertificatePlan {
+  const { forceRenew, toVersion } = request
+  const facts = observed.certificates[certificate.name]!
+  const names = certificate.nodes.filter((node) => request.only?.includes(node) ?? true)
+  const lineages = names.flatMap((node) => observed.nodes[node]?.inspection?.lineages[certificate.name] ?? [])
+  const base = planIssuance(certificate, { facts, lineages, now: observed.now, forceRenew, toVersion })
+
+  const wanted = base.kind === 'keep' ? renumber(facts, base) : undefined
+  const unordered = names.map((node) => planNode(node, { certificate, observed, wanted, to: targetOf(base) }))
+  const nodes = inRolloutOrder(unordered)
+  const noneTakes =
+    nodes.length > 0 && nodes.every(({ action }) => action === 'unreachable' || action === 'blocked')
+  const issuance = base.kind === 'issue' && noneTakes ? refuseForNodes(base, nodes) : base
+  const changed = nodes.filter(isChange).map(({ node }) => node)
+  return {
+    certificate: certificate.name,
+    issuance,
+    nodes,
+    waves: issuance.kind === 'refuse' ? [] : cutWaves(changed, request.rollout),
+  }
+}
+
+function targetOf(issuance: Issuance): number | undefined {
+  return issuance.kind === 'keep' || issuance.kind === 'issue' ? issuance.number : undefined
+}
+
+function renumber(
+  facts: CertificateObservation,
+  { from, number }: { from: number; number: number },
+): VersionFacts {
+  return { ...facts.versions.find((version) => version.number === from)!, number }
+}
+
+function refuseForNodes(issuance: Issuance, nodes: readonly NodePlan[]): Issuance {
+  const errors = nodes.flatMap(({ error }) => error ?? [])
+  return { kind: 'refuse', because: `${issuance.because}, but no node can take a new version`, errors }
+}
+
+/** Nodes that can be changed come first, so that one that can't be reached holds up no other. */
+function inRolloutOrder(nodes: readonly NodePlan[]): NodePlan[] {
+  const late = (plan: NodePlan) => (plan.action === 'unreachable' || plan.action === 'blocked' ? 1 : 0)
+  return nodes.toSorted((a, b) => late(a) - late(b))
+}

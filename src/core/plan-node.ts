@@ -1,0 +1,60 @@
+import type { Certificate, Leaf } from './certificate.ts'
+import { findDrift } from './drift.ts'
+import type { Drift } from './drift.ts'
+import type { ErrorFacts } from './errors.ts'
+import type { Observed } from './observed.ts'
+import type { NodePlan } from './plan.ts'
+import type { VersionFacts } from './version.ts'
+
+export interface NodeInput {
+  readonly certificate: Certificate
+  readonly observed: Observed
+  readonly wanted: VersionFacts | undefined
+  /** Undefined when no version can be had. */
+  readonly to: number | undefined
+}
+
+/** What one node needs, and why. */
+export function planNode(node: string, { certificate, observed, wanted, to }: NodeInput): NodePlan {
+  const seen = observed.nodes[node]
+  const answers = seen?.served[certificate.name] ?? []
+  const served = answers.flatMap(({ leaf }) => leaf ?? [])
+  if (!seen?.inspection) return planUnreachable(node, served, seen?.error)
+  const drift = findDrift({
+    certificate: certificate.name,
+    wanted,
+    inspection: seen.inspection,
+    served: answers,
+    now: observed.now,
+  })
+  const entry = seen.inspection.lineages[certificate.name]?.live.privkey
+  const from = entry?.is === 'link' ? entry.number : undefined
+  const numbers = { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) }
+  return { node, ...numbers, drift, served, ...decideAction(drift, { issuing: !wanted && to !== undefined }) }
+}
+
+export function planUnreachable(
+  node: string,
+  served: readonly Leaf[],
+  seen: ErrorFacts | undefined,
+): NodePlan {
+  const error = seen ?? { message: `${node}: was not inspected`, hints: [] }
+  const because = error.message.replace(`${node}: `, '')
+  return { node, action: 'unreachable', because, drift: [], served, error }
+}
+
+function decideAction(
+  drift: readonly Drift[],
+  { issuing }: { issuing: boolean },
+): Pick<NodePlan, 'action' | 'because'> {
+  const blocked = drift.find((one) => one.kind === 'blocked')
+  const files = drift.find((one) => one.kind === 'files')
+  const served = drift.find((one) => one.kind === 'served')
+  const needed = issuing || files || served
+  if (blocked && needed) return { action: 'blocked', because: blocked.because }
+  if (issuing)
+    return { action: 'install', because: served?.because ?? files?.because ?? 'a new version is issued' }
+  if (files) return { action: 'install', because: served?.because ?? files.because }
+  if (served) return { action: 'reload', because: served.because }
+  return { action: 'none', because: 'it serves it, and its files are right' }
+}
