@@ -1,0 +1,26 @@
+/** `npm run bench`: builds, measures, and prints Markdown on standard output; progress goes to standard error. */
+import { join } from 'node:path'
+import { hostsMissing } from '../test/lab/hosts.ts'
+import { machine, runLine } from './measure.ts'
+import { benchRollout } from './rollout.ts'
+import { benchStartup } from './startup.ts'
+
+const root = join(import.meta.dirname, '..')
+const program = join(root, 'dist/certs.js')
+const say = (line: string) => process.stderr.write(`bench: ${line}\n`)
+
+say('building dist/')
+await runLine([process.execPath, join(root, 'build.ts')])
+const print = (part: string) => process.stdout.write(`${part}\n\n`)
+print(`Measured by \`npm run bench\`: ${machine()}.`)
+
+say('start-up, 40 rounds')
+print(await benchStartup(program, 40))
+
+const missing = await hostsMissing()
+if (missing) {
+  print(`The rollout was not measured: ${missing}.`)
+} else {
+  say('a fleet of real hosts, 80 ms away; about two minutes')
+  print(await benchRollout(program, { rttMs: 80, rounds: 7 }))
+}
