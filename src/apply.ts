@@ -40,8 +40,10 @@ async function applyCertificate(plan: CertificatePlan, app: App): Promise<Certif
     emit: app.emit,
     signal: app.io.signal,
   })
-  const untouched = plan.nodes.filter(({ node }) => !plan.waves.flat().includes(node)).map(resultOfUntouched)
-  return { certificate: plan.certificate, issuance, ...rollout, nodes: [...rollout.nodes, ...untouched] }
+  const changed = new Map(rollout.nodes.map((result) => [result.node, result]))
+  const nodes = plan.nodes.map((step) => changed.get(step.node) ?? resultOfUntouched(step))
+  return { certificate: plan.certificate, issuance, ...rollout, nodes }
+}
 }
 
 /** Issues what is to be issued, or reads the stored version; a failure becomes the result. */

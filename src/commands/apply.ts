@@ -60,6 +60,7 @@ async function confirm(io: Io): Promise<boolean> {
     const answer = await terminal.question('Do this? Only "yes" goes on: ', { signal: io.signal })
     return answer.trim() === 'yes'
   } catch {
+    io.stderr.write('\n')
     return false
   } finally {
     terminal.close()
