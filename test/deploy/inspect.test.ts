@@ -1,13 +1,15 @@
 import { chmodSync, mkdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { inspect } from '../../deploy/inspect.ts'
 import { filesOf, sha256 } from '../../src/core/certificate.ts'
 import { fakeNode, shells, snapshot } from '../support/fake-node.ts'
 import { issueVersion } from '../support/issue-version.ts'
 import { nodeFailure } from '../support/node-failure.ts'
 import { straceMissing } from '../support/strace.ts'
+
+vi.setConfig({ testTimeout: 60_000 })
 
 const certificate = 'media.hachyderm.io'
 const [one, two, seven] = await Promise.all([1, 2, 7].map((number) => issueVersion(certificate, number)))

@@ -13,12 +13,14 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { install, rollback, type InstallOrder } from '../../deploy/install.ts'
 import { fileKinds } from '../../src/core/certificate.ts'
 import { fakeNode, shells, snapshot, type FakeNode, type FakeNodeOptions } from '../support/fake-node.ts'
 import { issueVersion } from '../support/issue-version.ts'
 import { nodeFailure } from '../support/node-failure.ts'
+
+vi.setConfig({ testTimeout: 60_000 })
 
 const certificate = 'media.hachyderm.io'
 const [one, two, three] = await Promise.all([1, 2, 3].map((number) => issueVersion(certificate, number)))
@@ -393,6 +395,26 @@ test('an install waits for another that is at work on the node', async () => {
     const outcomes = (await Promise.all(both)).map(({ outcome }) => outcome)
     expect(outcomes.toSorted()).toEqual(['installed', 'unchanged'])
     expect(snapshot(fake.path('archive'))).not.toHaveProperty('.certs.lock')
+  }
+})
+
+test('what a killed run has left running holds no lock', async () => {
+  for (const without of [[], ['/usr/bin/flock']]) {
+    using fake = fakeNode()
+    fake.lay(one)
+    fake.will('test', `echo $$ >${fake.folder}/hanging; exec sleep 60`)
+    const shell = fake.shell({ without, seeProcesses: true })
+    const stopped = new AbortController()
+    const killed = install(shell, fake.node, { ...order, signal: stopped.signal })
+    while (!existsSync(join(fake.folder, 'hanging'))) await sleep(5)
+    stopped.abort()
+    expect(await nodeFailure(killed)).toMatchObject({ left: 'unknown' })
+    fake.will('test', ':')
+    const started = performance.now()
+    expect(await bring(fake, {}, { without, seeProcesses: true })).toMatchObject({ outcome: 'installed' })
+    expect(performance.now() - started).toBeLessThan(900)
+    const left = Number(readFileSync(join(fake.folder, 'hanging'), 'utf8'))
+    if (left > 1) process.kill(left, 'SIGKILL')
   }
 })
 

@@ -21,7 +21,7 @@ const changingCalls = [
 export function killedAfter(fake: FakeNode, count: number, options: FakeNodeOptions = {}) {
   const pipe = join(fake.folder, `trace-${count}`)
   execFileSync('mkfifo', [pipe])
-  const held = count === Infinity ? [] : ['-e', `inject=${changingCalls}:delay_exit=15000`]
+  const held = count === Infinity ? [] : ['-e', `inject=${changingCalls}:delay_exit=8000`]
   const around = ['strace', '-f', '--seccomp-bpf', '-e', `trace=${changingCalls}`, ...held, '-o', pipe]
   const shell: LocalShell = fake.shell({ ...options, around })
   let calls = 0

@@ -1,11 +1,13 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { inspect } from '../../../deploy/inspect.ts'
 import { install, rollback } from '../../../deploy/install.ts'
 import { fakeNode, type FakeNode } from '../../support/fake-node.ts'
 import { issueVersion } from '../../support/issue-version.ts'
+
+vi.setConfig({ testTimeout: 60_000 })
 
 const certificate = 'media.hachyderm.io'
 const missing =
@@ -21,7 +23,7 @@ function busyboxOnly(fake: FakeNode) {
     `cd ${system} && mkdir -p usr/bin usr/sbin usr/lib usr/lib64 run etc dev proc ${system}${fake.folder}`,
     `cp /usr/bin/busybox usr/bin && ln -s usr/bin usr/sbin usr/lib usr/lib64 .`,
     ...libraries.map((path) => `mkdir -p .$(dirname ${path}) && cp -L ${path} .${path}`),
-    `for name in $(busybox --list); do ln -s busybox usr/bin/$name; done`,
+    'busybox --install -s usr/bin',
     `cp ${fake.folder}/nginx usr/sbin/nginx; cp ${fake.folder}/systemctl usr/bin/systemctl; mknod -m 666 dev/null c 1 3`,
     `mount --bind ${fake.folder} ${system}${fake.folder}; mount -t proc proc proc`,
   ].join('\n')

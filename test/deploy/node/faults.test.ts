@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { inspect } from '../../../deploy/inspect.ts'
 import { install, rollback, type InstallOrder } from '../../../deploy/install.ts'
 import { NodeError } from '../../../src/core/errors.ts'
@@ -11,6 +11,8 @@ import { fakeNode, snapshot, type FakeNode } from '../../support/fake-node.ts'
 import { issueVersion } from '../../support/issue-version.ts'
 import { nodeFailure } from '../../support/node-failure.ts'
 import { sample, straceMissing } from '../../support/strace.ts'
+
+vi.setConfig({ testTimeout: process.env['CERTS_FAULTS'] === 'all' ? 1_200_000 : 120_000 })
 
 const certificate = 'media.hachyderm.io'
 const [one, two] = await Promise.all([1, 2].map((number) => issueVersion(certificate, number)))
@@ -36,7 +38,7 @@ describe('a disk that is full', () => {
   ]
   test.each([[[]], [linksOnly]])('leaves the node as it was, at any point (without %s)', async (without) => {
     const seen = new Set<string>()
-    for (const size of sample(sizes, 12)) {
+    for (const size of sample(sizes, 10)) {
       using fake = fakeNode()
       fake.lay(one)
       const before = snapshot(fake.root, { times: false })
@@ -106,7 +108,7 @@ describe.skipIf(straceMissing).each([[[]], [linksOnly]])(
       'renameat2:error=ENOSYS',
     ]
     test('leaves the node untouched, restored, complete, or says that a person is needed; a rerun completes it', async () => {
-      for (const fault of sample(faults, 9)) {
+      for (const fault of sample(faults, 6)) {
         using fake = fakeNode()
         fake.lay(one)
         const before = snapshot(fake.root, { times: false })
@@ -220,7 +222,7 @@ test('another user never reads a byte of the key', async () => {
 })
 
 describe('a reader at the same time', () => {
-  const turns = process.env['CERTS_FAULTS'] === 'all' ? 60 : 8
+  const turns = process.env['CERTS_FAULTS'] === 'all' ? 60 : 6
   test.each([
     ['the directory exchange', [], 0],
     ['links one after the other', linksOnly, undefined],

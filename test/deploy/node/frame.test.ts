@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { inspect } from '../../../deploy/inspect.ts'
 import { install } from '../../../deploy/install.ts'
 import { decode, encode, newToken, type Input } from '../../../deploy/node/frame.ts'
@@ -15,6 +15,8 @@ import { hostileTexts } from '../../support/hostile-texts.ts'
 import { issueVersion } from '../../support/issue-version.ts'
 import { nodeFailure } from '../../support/node-failure.ts'
 import { sample } from '../../support/strace.ts'
+
+vi.setConfig({ testTimeout: 60_000 })
 
 const certificate = 'media.hachyderm.io'
 const [one, two] = await Promise.all([1, 2].map((number) => issueVersion(certificate, number)))
@@ -81,6 +83,29 @@ test('control characters in a setting are refused before anything is sent', () =
   }
 })
 
+test('bytes that are not those the controller summed up are not taken', async () => {
+  using fake = fakeNode()
+  fake.lay(one)
+  const before = snapshot(fake.root, { times: false })
+  const { stdout } = await fake.shell().run(wholeInput(fake, { chain: 'another chain' }))
+  expect(stdout).toMatch(/ error stage unchanged staging\n/)
+  expect(stdout).toMatch(/ said sha256sum: WARNING: 2 computed checksums did NOT match\n/)
+  expect(snapshot(fake.root, { times: false })).toEqual(before)
+})
+
+test('a line that is no base64 word, or that nobody asked for, makes the whole input void', async () => {
+  using fake = fakeNode()
+  fake.lay(one)
+  const before = snapshot(fake.root)
+  for (const line of ['order $(id)', 'chain a b', 'privkey', 'nonsense YQ==', "verb 'install'"]) {
+    const { stdout, exitCode } = await fake
+      .shell()
+      .run(wholeInput(fake).replace(/(?<=\n)end /, `${line}\nend `))
+    expect([line, stdout.trim(), exitCode]).toEqual([line, '', 1])
+  }
+  expect(snapshot(fake.root)).toEqual(before)
+})
+
 test('the key is on no command line and in no environment', async () => {
   using fake = fakeNode()
   fake.lay(one)
@@ -125,7 +150,7 @@ describe.for(shells)('on %s', (sh) => {
     expect(snapshot(fake.root)).toEqual(before)
     await fake.shell({ sh }).run(input)
     expect(snapshot(fake.root)).not.toEqual(before)
-  }, 60_000)
+  })
 
   test('hostile values are data in every field', async () => {
     using fake = fakeNode()
@@ -146,7 +171,7 @@ describe.for(shells)('on %s', (sh) => {
     })
     expect(existsSync(canary)).toBe(false)
     expect(snapshot(fake.root)).toEqual(before)
-  }, 60_000)
+  })
 
   test('file contents are taken as they are', async () => {
     using fake = fakeNode()
@@ -174,12 +199,15 @@ function rawInput(settings: Record<string, string>): string {
   return `${prefix}order ${Buffer.from(lines.join('')).toString('base64')}\n${rest}`
 }
 
-function wholeInput(fake: FakeNode): string {
+function wholeInput(fake: FakeNode, instead: { readonly chain?: string } = {}): string {
   const files = { privkey: two!.key.reveal(), cert: two!.leaf, chain: two!.chain }
   const sum = Object.entries({ ...files, fullchain: files.cert + files.chain }).map(
     ([kind, pem]) => `${kind} ${sha256(pem)}`,
   )
-  return encode({ verb: 'install', settings: { ...settingsOf(fake), sum }, files }, newToken())
+  return encode(
+    { verb: 'install', settings: { ...settingsOf(fake), sum }, files: { ...files, ...instead } },
+    newToken(),
+  )
 }
 
 function isOneLine(text: string): boolean {

@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { inspect } from '../../../deploy/inspect.ts'
 import { install, rollback, type InstallOrder } from '../../../deploy/install.ts'
 import { readLeaf, type Version } from '../../../src/core/certificate.ts'
@@ -13,6 +13,8 @@ import { fakeNode } from '../../support/fake-node.ts'
 import { issueVersion } from '../../support/issue-version.ts'
 import { localShell } from '../../support/local-shell.ts'
 import { nodeFailure } from '../../support/node-failure.ts'
+
+vi.setConfig({ testTimeout: 60_000 })
 
 const certificate = 'media.hachyderm.io'
 const missing = spawnSync('/usr/sbin/nginx', ['-v']).status === 0 ? undefined : 'nginx is missing'
