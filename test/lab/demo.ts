@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { styleText } from 'node:util'
-import { renderError } from '../../src/core/render-error.ts'
 import { get } from './https-get.ts'
 import { cli, site, startIncident, type Incident } from './incident.ts'
 import { absentPackages, installingMissing, installPackages, labPrograms } from './packages.ts'
@@ -27,7 +26,7 @@ async function main(): Promise<number> {
     return 0
   } catch (error) {
     if (interruption.signal.aborted) say(`\nStopped by ${String(interruption.signal.reason)}.`)
-    else process.stderr.write(`\n${renderError(error)}`)
+    else process.stderr.write(`\ncerts demo: ${error instanceof Error ? error.message : String(error)}\n`)
     return interruption.signal.aborted ? 130 : 1
   } finally {
     say(dim(`The whole took ${seconds(began)}.`))
