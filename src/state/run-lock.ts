@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { LockedError } from '../core/errors.ts'
+import { printableLine } from '../core/printable.ts'
 import { makeFolder } from './durable-write.ts'
 import { attempt } from './failure.ts'
 import { openLock } from './kernel-lock.ts'
@@ -67,9 +68,10 @@ function parseHolder(text: string): Written | undefined {
 function refusal(folder: string, name: string, holder: Written | undefined): LockedError {
   const lock = `the ${name} lock of ${folder}`
   if (!holder) return new LockedError(`${lock} is held by another run`, { hint: 'wait until it ends' })
-  const { command, pid, host } = holder
+  const { pid, host } = holder
+  const command = printableLine(holder.command)
   const since = holder.since.replace('T', ' ').replace(/(\.\d+)?Z$/, ' UTC')
   return new LockedError(`${lock} is held by "${command}" (pid ${pid} on ${host}) since ${since}`, {
-    hint: `wait until it ends, or stop it: kill ${pid}`,
+    hint: `wait until it ends, or stop it${host === hostname() ? '' : ` on ${host}`}: kill ${pid}`,
   })
 }

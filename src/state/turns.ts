@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { StateError } from '../core/errors.ts'
 import { makeFolder } from './durable-write.ts'
-import { attempt, isLostSync } from './failure.ts'
+import { attempt, isLostSync, quote } from './failure.ts'
 import { openLock } from './kernel-lock.ts'
 import type { KernelLock } from './kernel-lock.ts'
 import { checkPrivateFolder } from './private-file.ts'
@@ -18,7 +18,7 @@ export interface Turns extends AsyncDisposable {
 
 /**
  * The first turn makes the folder and removes what dead runs left in `temporaryFolder`: in a turn of ours
- * nobody else has anything there. After a failed fsync there are no more turns (FAULTS: never believed).
+ * nobody else has anything there. After a failed fsync there are no more turns.
  */
 export function turnsOf(folder: string, temporaryFolder: string): Turns {
   let last: Promise<unknown> = Promise.resolve()
@@ -71,7 +71,7 @@ async function takePatiently(lock: KernelLock, folder: string): Promise<void> {
       throw new StateError(
         `writing to ${folder} failed: another process is writing for ${patienceMs / 1000} s`,
         {
-          hint: `fuser -v ${join(folder, 'write.lock')}`,
+          hint: `see which: fuser -v ${quote(join(folder, 'write.lock'))}`,
         },
       )
     }

@@ -3,9 +3,9 @@
  * waits for a line, acts, and says the result as one JSON line.
  */
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { open, readFile, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { setTimeout as wait } from 'node:timers/promises'
 import 'fs-native-extensions'
 import { CertsError, LockedError } from '../../src/core/errors.ts'
@@ -35,12 +35,12 @@ export const acts = {
   async large(store: Store) {
     await store.put('orders/large', 'x'.repeat(1_000_000), undefined)
   },
-  /** Takes the lock, starts a child that outlives us, and stays until it is killed. */
+  /** Takes the lock, starts a child that outlives us, and stays until it is killed or its starter is. */
   async hold(store: Store) {
     await store.lock('run', { command: 'certs hold', since: '2026-11-23T12:00:05Z' })
-    const child = spawn('sleep', ['60'], { detached: true, stdio: 'ignore' })
+    const child = spawn('sleep', ['20'], { detached: true, stdio: 'ignore' })
     say({ child: child.pid })
-    await wait(60_000)
+    await once(process.stdin.resume(), 'close')
   },
   /** Takes the lock 20 times; fails when somebody else is inside at the same time. */
   async race(store: Store) {
@@ -79,7 +79,9 @@ function say(result: object): void {
 
 async function run(folder: string, names: string): Promise<void> {
   process.stdout.write('ready\n')
-  for await (const _line of createInterface({ input: process.stdin })) break
+  // The end without a line: who started this is gone.
+  const [line] = await Promise.race([once(process.stdin, 'data'), once(process.stdin, 'end').then(() => [])])
+  if (line === undefined) return
   const store = await openFiles(folder).catch((error: unknown) => error)
   await using opened = new AsyncDisposableStack()
   if (!(store instanceof Error)) opened.use(store as Store)

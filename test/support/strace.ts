@@ -43,7 +43,7 @@ export async function start(command: readonly string[], env: Record<string, stri
   if (child.pid === undefined) throw new Error('no process id')
   return {
     pid: child.pid,
-    go: () => child.stdin.end('go\n'),
+    go: () => child.stdin.write('go\n'),
     lines: () =>
       said
         .slice(said.indexOf('ready\n') + 6)
