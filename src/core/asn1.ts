@@ -1,0 +1,58 @@
+import { Buffer } from 'node:buffer'
+import forge from 'node-forge'
+
+/**
+ * DER for what node:crypto does not read or write: the one place that imports node-forge. Never for verification.
+ */
+export type Asn1 = forge.asn1.Asn1
+
+const { Class, Type, create } = forge.asn1
+
+/** Object identifiers as `1.2.840.113549.1.7.1`. */
+export function oid(dotted: string): Asn1 {
+  return create(Class.UNIVERSAL, Type.OID, false, forge.asn1.oidToDer(dotted).getBytes())
+}
+
+export function sequence(...parts: readonly Asn1[]): Asn1 {
+  return create(Class.UNIVERSAL, Type.SEQUENCE, true, [...parts])
+}
+
+export function set(...parts: readonly Asn1[]): Asn1 {
+  return create(Class.UNIVERSAL, Type.SET, true, [...parts])
+}
+
+/** A non-negative number below 2^31. */
+export function integer(value: number): Asn1 {
+  return create(Class.UNIVERSAL, Type.INTEGER, false, forge.asn1.integerToDer(value).getBytes())
+}
+
+export function octets(bytes: Uint8Array): Asn1 {
+  return create(Class.UNIVERSAL, Type.OCTETSTRING, false, binary(bytes))
+}
+
+export function nothing(): Asn1 {
+  return create(Class.UNIVERSAL, Type.NULL, false, '')
+}
+
+/** UTF-16, big-endian. */
+export function bmpString(text: string): Asn1 {
+  return create(Class.UNIVERSAL, Type.BMPSTRING, false, binary(Buffer.from(text, 'utf16le').swap16()))
+}
+
+/** `[number] EXPLICIT`. */
+export function tagged(number: number, inner: Asn1): Asn1 {
+  return create(Class.CONTEXT_SPECIFIC, number as forge.asn1.Type, true, [inner])
+}
+
+export function readDer(bytes: Uint8Array): Asn1 {
+  return forge.asn1.fromDer(binary(bytes))
+}
+
+export function writeDer(value: Asn1): Buffer {
+  return Buffer.from(forge.asn1.toDer(value).getBytes(), 'latin1')
+}
+
+/** forge keeps bytes as the characters of a string. */
+function binary(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('latin1')
+}
