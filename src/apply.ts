@@ -44,7 +44,6 @@ async function applyCertificate(plan: CertificatePlan, app: App): Promise<Certif
   const nodes = plan.nodes.map((step) => changed.get(step.node) ?? resultOfUntouched(step))
   return { certificate: plan.certificate, issuance, ...rollout, nodes }
 }
-}
 
 /** Issues what is to be issued, or reads the stored version; a failure becomes the result. */
 async function provideVersion(
