@@ -1,7 +1,6 @@
-import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { createConnect } from '../../deploy/ssh.ts'
+import { rewriteKnownHosts } from '../support/known-hosts-file.ts'
 import { startSlowLink } from '../support/slow-link.ts'
 import { noSshd, startSshd } from '../support/sshd.ts'
 
@@ -14,9 +13,7 @@ describe.skipIf(noSshd)('round trips', () => {
     await import('ssh2')
     await using sshd = await startSshd()
     await using link = await startSlowLink(sshd.port, { rttMs })
-    const knownHosts = join(sshd.folder, 'far_known_hosts')
-    const known = await readFile(sshd.knownHosts, 'utf8')
-    await writeFile(knownHosts, known.replaceAll(`:${sshd.port} `, `:${link.port} `))
+    const knownHosts = await rewriteKnownHosts(sshd, link.port)
 
     const times = [performance.now()]
     await using shell = await createConnect()(sshd.node({}, { port: link.port, knownHosts }), signal)

@@ -56,6 +56,26 @@ describe('a shell', () => {
     },
   )
 
+  test('that ends in the same piece of data in which it began is heard', async () => {
+    const exec = (channel: ServerChannel) => {
+      channel.stderr.write('too quick\n')
+      channel.exit(7)
+      channel.end()
+    }
+    await using fake = await startFakeSshd({ exec })
+    await using link = await startSlowLink(fake.port, { rttMs: 0, gatherMs: 30 })
+    const { ssh } = fake.node()
+    const knownHosts = await rewriteKnownHosts(fake, link.port)
+    await using shell = await createConnect()(
+      fake.node({ ssh: { ...ssh, port: link.port, knownHosts } }),
+      signal,
+    )
+    expect(await failureOf(shell.run('echo ran\n'))).toMatchObject({
+      exitCode: 7,
+      message: expect.stringMatching(/no shell for deploy at .* \(exit 7\): too quick$/),
+    })
+  })
+
   test('keeps characters whole that come in pieces', async () => {
     const pieces = (channel: ServerChannel) => {
       channel.once('data', (input: Buffer) => {
@@ -135,6 +155,15 @@ describe('a shell that gives no result is a failure of unknown outcome', () => {
       left: 'unknown',
       message: expect.stringMatching(/nothing was heard for 0.2 s$/),
     })
+  })
+
+  test('and is asked to end', async () => {
+    let closed = false
+    const exec = (channel: ServerChannel) => void channel.on('close', () => (closed = true)).resume()
+    await using fake = await startFakeSshd({ exec })
+    await using shell = await createConnect({ timeouts: { silence: 100 } })(fake.node(), signal)
+    await failureOf(shell.run('echo ran\n'))
+    await expect.poll(() => closed).toBe(true)
   })
 
   test('when the channel closes without an exit code', async () => {

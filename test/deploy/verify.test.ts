@@ -1,4 +1,4 @@
-import { createSecureContext } from 'node:tls'
+import { createSecureContext, setDefaultCACertificates } from 'node:tls'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { handshake, verify } from '../../deploy/verify.ts'
 import { readLeaf } from '../../src/core/certificate.ts'
@@ -16,6 +16,8 @@ let now: Chain
 let old: Chain
 beforeAll(async () => {
   ;[now, old] = await Promise.all([makeChain({ names: [name] }), makeChain({ names: [name], key: 'rsa' })])
+  // A machine that has the CA in its store, and could complete what a node forgot to send.
+  setDefaultCACertificates([now.root, now.intermediate])
 })
 
 const context = (chain: Chain, sent = chain.leaf + chain.intermediate) =>

@@ -21,6 +21,7 @@ export interface FakeSshdOptions {
 /** An sshd in this process, to hang, lie or flood at a chosen step. */
 export interface FakeSshd extends AsyncDisposable {
   readonly port: number
+  readonly knownHosts: string
   /** Methods of the logins tried. */
   readonly logins: string[]
   readonly commands: string[]
@@ -64,6 +65,7 @@ export async function startFakeSshd(options: FakeSshdOptions = {}): Promise<Fake
   await writeFile(at('known_hosts'), `[127.0.0.1]:${port} ${type} ${key}\n`)
   return {
     port,
+    knownHosts: at('known_hosts'),
     logins,
     commands,
     node: (changes = {}) =>

@@ -10,6 +10,8 @@ export interface SlowLinkOptions {
   readonly rttMs: number
   /** Closes by RST after this many bytes from the client. */
   readonly cutAfterBytes?: number
+  /** What comes within this many milliseconds is handed on in one piece. */
+  readonly gatherMs?: number
 }
 
 /** A TCP proxy that is far away. Its own handshake is near: one round trip of a real link is missing. */
@@ -29,8 +31,10 @@ export async function startSlowLink(toPort: number, options: SlowLinkOptions): P
       far.resetAndDestroy()
     }
     near.on('data', cut)
-    relay(near, far, options.rttMs / 2)
-    relay(far, near, options.rttMs / 2)
+    const handOn = options.gatherMs === undefined ? relay : gather
+    const delayMs = options.gatherMs ?? options.rttMs / 2
+    handOn(near, far, delayMs)
+    handOn(far, near, delayMs)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -48,5 +52,18 @@ export async function startSlowLink(toPort: number, options: SlowLinkOptions): P
 
 function relay(from: Socket, to: Socket, delayMs: number): void {
   from.on('data', (piece) => setTimeout(() => to.writable && to.write(piece), delayMs))
+  from.on('close', () => setTimeout(() => to.destroy(), delayMs))
+}
+
+function gather(from: Socket, to: Socket, delayMs: number): void {
+  let pieces: Buffer[] = []
+  const flush = () => {
+    const whole = Buffer.concat(pieces)
+    pieces = []
+    if (to.writable) to.write(whole)
+  }
+  from.on('data', (piece) => {
+    if (pieces.push(piece) === 1) setTimeout(flush, delayMs)
+  })
   from.on('close', () => setTimeout(() => to.destroy(), delayMs))
 }
