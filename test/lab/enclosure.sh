@@ -9,8 +9,8 @@ id=$1 folder=$2
 group=/sys/fs/cgroup/certs-lab-$id
 
 mount -t tmpfs -o mode=755 certs-lab /run
-# cgroup v2 on every machine, also where the machine itself still runs v1.
-mount -t cgroup2 none /sys/fs/cgroup
+# cgroup v2 for the hosts, also where the machine itself still runs v1.
+[ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ] || mount -t cgroup2 none /sys/fs/cgroup
 mkdir "$group"
 ip link set lo up
 ip link add lab type bridge
