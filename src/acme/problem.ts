@@ -59,12 +59,15 @@ export function problemError(problem: Problem, { step, status, retryAfterMs, now
     subproblems: problem.subproblems,
     retryAfterMs,
     detail: lines.join('\n'),
-    hint: hintFor(problem, wake),
+    hint: [...new Set([problem, ...problem.subproblems].flatMap((each) => hintFor(each, wake)))],
   })
 }
 
 /** The next action by problem type (RFC 8555 section 6.7). */
-export function hintFor({ type, instance }: Pick<Problem, 'type' | 'instance'>, wake?: Date): string[] {
+export function hintFor(
+  { type, instance }: { type: string; instance?: string | undefined },
+  wake?: Date,
+): string[] {
   switch (type) {
     case 'rateLimited':
       return [

@@ -40,6 +40,8 @@ export interface TransportOptions {
 /** The request may or may not have been acted on. */
 export class Unanswered extends AcmeError {}
 
+class TooLarge extends Error {}
+
 const maxBody = 1_000_000
 
 /** The one way to a CA: https alone, connections kept, each request with a deadline and a limit. */
@@ -67,6 +69,7 @@ export function createTransport({ directory, caBundle, requestMs, signal }: Tran
         if (answer.status < 300 || answer.status > 399) return answer
       } catch (error) {
         if (signal.aborted) throw interrupted(signal)
+        if (error instanceof TooLarge) throw new AcmeError(`${step} failed: the answer is larger than 1 MB`)
         if (deadline.aborted) throw new Unanswered(`${step} failed: no answer within ${requestMs / 1000} s`)
         throw unreachable(error, { step, directory, bundled: caBundle !== undefined })
       }
@@ -89,7 +92,7 @@ async function exchange(url: string, options: RequestOptions, body: string | und
       let length = 0
       response.on('data', (chunk: Buffer) => {
         length += chunk.length
-        if (length > maxBody) sent.destroy(new Error('the answer is larger than 1 MB'))
+        if (length > maxBody) sent.destroy(new TooLarge())
         else chunks.push(chunk)
       })
       response.on('error', reject)
