@@ -81,7 +81,11 @@ async function refuseForeign(file: string, uid: number): Promise<void> {
 
 async function importDefault(file: string): Promise<unknown> {
   const module = await import(pathToFileURL(file).href).catch((cause: Error) => {
-    throw new ConfigError(`reading ${file} failed: ${cause.message}`, { cause })
+    const commonJs = cause.message.includes("Unexpected token 'export'")
+    const hint = commonJs
+      ? 'the nearest package.json makes it CommonJS: name it certs.config.mts, or set "type": "module"'
+      : undefined
+    throw new ConfigError(`reading ${file} failed: ${cause.message}`, { cause, hint })
   })
   if ('default' in module) return module.default
   throw new ConfigError(`reading ${file} failed: it has no default export`, {
