@@ -189,21 +189,25 @@ describe.skipIf(straceMissing)('a disk that fails an fsync', () => {
     expect(serials).toEqual([1])
   })
 
-  test('is an error once and for all in this run, and never a write that is believed', async () => {
-    const step = process.env['CERTS_FAULTS'] === 'all' ? 1 : 3
-    for (let n = 1, failed = true; failed; n += step) {
-      const folder = await prepared()
-      const failing = ['-e', `inject=fsync:error=EIO:when=${n}`]
-      const { lines } = await traced(folder, 'put,put,version,append', failing)
-      const results = lines.map((line): { ok: boolean; name?: string; error?: string } => JSON.parse(line))
-      const first = results.findIndex(({ ok }) => !ok)
-      failed = first >= 0
-      if (!failed) expect(n).toBeGreaterThan(8)
-      for (const result of failed ? results.slice(first) : []) {
-        expect(result).toMatchObject({ ok: false, name: 'StateError' })
-        expect(result.error).toContain(folder)
-        expect(result.error).toContain('(EIO)')
+  test(
+    'is an error once and for all in this run, and never a write that is believed',
+    { timeout: 120_000 },
+    async () => {
+      const step = process.env['CERTS_FAULTS'] === 'all' ? 1 : 3
+      for (let n = 1, failed = true; failed; n += step) {
+        const folder = await prepared()
+        const failing = ['-e', `inject=fsync:error=EIO:when=${n}`]
+        const { lines } = await traced(folder, 'put,put,version,append', failing)
+        const results = lines.map((line): { ok: boolean; name?: string; error?: string } => JSON.parse(line))
+        const first = results.findIndex(({ ok }) => !ok)
+        failed = first >= 0
+        if (!failed) expect(n).toBeGreaterThan(8)
+        for (const result of failed ? results.slice(first) : []) {
+          expect(result).toMatchObject({ ok: false, name: 'StateError' })
+          expect(result.error).toContain(folder)
+          expect(result.error).toContain('(EIO)')
+        }
       }
-    }
-  })
+    },
+  )
 })
