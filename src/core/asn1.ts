@@ -41,7 +41,7 @@ export function bmpString(text: string): Asn1 {
 
 /** `[number] EXPLICIT`. */
 export function tagged(number: number, inner: Asn1): Asn1 {
-  return create(Class.CONTEXT_SPECIFIC, number as forge.asn1.Type, true, [inner])
+  return create(Class.CONTEXT_SPECIFIC, number, true, [inner])
 }
 
 export function readDer(bytes: Uint8Array): Asn1 {
