@@ -15,6 +15,20 @@ export interface IssueDeps {
   readonly run: string
   /** Overrides of the default deadlines. */
   readonly pace?: Partial<Pace> | undefined
+  /**
+   * Told of each order right before it is sent to the CA, so that it counts against the CA's limits whatever happens
+   * then. Throws to refuse it.
+   */
+  readonly beforeOrder?: ((order: OrderNotice) => Promise<void>) | undefined
+}
+
+export interface OrderNotice {
+  readonly certificate: string
+  /** URL of the CA's directory. */
+  readonly directory: string
+  readonly names: readonly string[]
+  /** It names the certificate it replaces (RFC 9773 section 5), which exempts it from limits at some CAs. */
+  readonly replaces: boolean
 }
 
 export type JournalDeps = Pick<IssueDeps, 'store' | 'now' | 'run'>

@@ -42,7 +42,9 @@ export async function createOrder(work: Work): Promise<Order> {
   let tries = 0
   const attempt = async (): Promise<Order> => {
     const lost = tries++ > 0 ? await findLost(work) : undefined
-    return lost ?? (await ca.newOrder({ names, profile }))
+    if (lost !== undefined) return lost
+    await deps.beforeOrder?.({ certificate, directory: settings.directory, names, replaces: false })
+    return ca.newOrder({ names, profile })
   }
   const facts = { directory: settings.directory, names: names.join(' ') }
   const order = await journaled(deps, { certificate, action: 'order-create', facts }, () =>
