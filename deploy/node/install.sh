@@ -6,7 +6,7 @@ transact() {
   certificate=${certificates# }
   live=live/$certificate archive=archive/$certificate
   next=live/.$certificate.next former=live/.$certificate.former staging=$archive/.stage
-  created='' made_root=no sound=yes resumed=no said='' status=''
+  created='' made_root=no staged=no sound=yes resumed=no said='' status=''
   if ! named "$certificate" || [ -z "$number" ]; then fail lock unchanged order; fi
 
   enter
@@ -90,6 +90,8 @@ baseline() {
 
 place_files() {
   status=''
+  absent "$staging" || refuse stage staging
+  staged=yes
   need "$archive" || refuse stage staging
   said=$(stage 2>&1) || refuse stage staging
   say step staged
@@ -117,18 +119,19 @@ try_nginx() {
   say step reloaded
 }
 
-# Switches back and fails with the words of what failed.
+# Switches back and fails with the words of what failed. Where nginx -t now fails with what it passed before,
+# something else has changed meanwhile.
 undo() {
-  failed=$1 words=$said code=$status
+  failed=$1 words=$said code=$status why=failed
   [ -d "$former" ] || refuse "$failed" failed
   if ! same_links "$live" "$former"; then said=$(switch_back 2>&1) || degrade; fi
   say step restored
-  configured test hear || [ "$sound" = no ] || degrade
+  configured test hear || [ "$sound" = no ] || why=outside
   if [ "$failed" = reload ]; then configured reload hear || degrade; fi
   resumed=no
   discard
   said=$words status=$code
-  fail "$failed" restored failed "$before"
+  fail "$failed" restored "$why" "$before"
 }
 
 degrade() {
@@ -145,9 +148,10 @@ refuse() {
   fail "$step" unchanged "$@"
 }
 
-# Of the archive goes only what this run made: certbot would move live to a version that is left there.
+# Of the archive goes only what this run made: certbot would move live to a version that is left there. What a
+# killed run made stays, live may be on it.
 discard() {
-  for kind in $kinds; do
+  [ "$staged" = no ] || for kind in $kinds; do
     # shellcheck disable=SC3013
     [ ! "$staging/$kind$number.pem" -ef "$archive/$kind$number.pem" ] || rm -f "$archive/$kind$number.pem"
   done

@@ -46,8 +46,11 @@ export function readRefusal(node: Node, asked: Asked, answer: Answer): NodeError
     })
   }
   const exitCode = answer.last('exit') === undefined ? undefined : Number(answer.last('exit'))
+  const outside = code === 'outside'
   const failure =
-    code === 'failed' ? toolFailed(node, asked, { step, left, exitCode, former: words[0] }) : undefined
+    code === 'failed' || outside
+      ? toolFailed(node, asked, { step, left, exitCode, former: words[0], outside })
+      : undefined
   const { message, hints } = failure ?? refused(node, asked, code, printableLine(words.join(' ')))
   return new NodeError(message, {
     node: node.name,
@@ -64,9 +67,12 @@ interface Failure {
   readonly left: Left
   readonly exitCode: number | undefined
   readonly former: string | undefined
+  /** It fails with the former version too, which it passed before. */
+  readonly outside: boolean
 }
 
-function toolFailed(node: Node, asked: Asked, { step, left, exitCode, former }: Failure): Words {
+function toolFailed(node: Node, asked: Asked, failure: Failure): Words {
+  const { step, left, exitCode, former, outside } = failure
   const tool = step === 'test' ? node.nginx.test : node.nginx.reload
   const hung = exitCode === 137 ? `did not end within ${asked.limit} s` : `failed (exit ${exitCode})`
   const message =
@@ -80,7 +86,10 @@ function toolFailed(node: Node, asked: Asked, { step, left, exitCode, former }: 
   }
   if (left === 'unchanged') return { message, hints: ['no file on the node was changed'] }
   const reloaded = step === 'reload' ? 'nginx was reloaded with it' : 'nginx was not reloaded'
-  return { message, hints: [`live was switched back to ${was} and ${reloaded}`] }
+  const back = `live was switched back to ${was} and ${reloaded}`
+  if (!outside) return { message, hints: [back] }
+  const cause = `with ${was} it fails too: mend nginx's configuration on ${node.name}, then run again`
+  return { message, hints: [back, cause] }
 }
 
 /** Commands that bring a node back when it could not do so itself. */

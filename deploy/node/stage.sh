@@ -4,7 +4,7 @@
 
 stage() {
   set -C
-  absent "$staging" && mkdir "$staging" || return 1
+  mkdir "$staging" || return 1
   set --
   checks=''
   for kind in $kinds; do

@@ -2,45 +2,36 @@ import {
   appendFileSync,
   chmodSync,
   chownSync,
+  existsSync,
   lstatSync,
-  mkdirSync,
-  readFileSync,
-  readlinkSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
 } from 'node:fs'
-import { rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test, vi } from 'vitest'
-import { install, rollback, type InstallOrder } from '../../deploy/install.ts'
+import { install, rollback } from '../../deploy/install.ts'
 import { fileKinds } from '../../src/core/certificate.ts'
-import { fakeNode, shells, snapshot, type FakeNode, type FakeNodeOptions } from '../support/fake-node.ts'
-import { issueVersion } from '../support/issue-version.ts'
+import { fakeNode, shells, snapshot, type FakeNode } from '../support/fake-node.ts'
+import {
+  bring,
+  certificate,
+  isFormer,
+  linksIn,
+  linksOnly,
+  linksTo,
+  livePath,
+  one,
+  order,
+  two,
+} from '../support/installing.ts'
 import { nodeFailure } from '../support/node-failure.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
-
-const certificate = 'media.hachyderm.io'
-const [one, two, three] = await Promise.all([1, 2, 3].map((number) => issueVersion(certificate, number)))
-if (!one || !two || !three) throw new Error('no versions')
-const order: InstallOrder = { certificate, version: two, forceReload: false, onStep: () => {} }
-/** No interpreter for the directory exchange: links are switched one after the other. */
-const linksOnly = { without: ['/usr/bin/perl', '/usr/bin/python3'] }
-const key = `privkey.pem`
-
-const bring = (fake: FakeNode, changes: Partial<InstallOrder> = {}, options: FakeNodeOptions = {}) =>
-  install(fake.shell(options), fake.node, { ...order, ...changes })
-
-function numbers(fake: FakeNode): string[] {
-  return fileKinds.map((kind) => readlinkSync(fake.path('live', certificate, `${kind}.pem`)))
-}
-
-/** Shell text that is true while live is on version 1. */
-const isFormer = (fake: FakeNode) => `readlink ${fake.path('live', certificate, key)} | grep -q 1.pem`
-
-const links = (number: number) => fileKinds.map((kind) => `../../archive/${certificate}/${kind}${number}.pem`)
 
 /** What install() sends, without sending it. */
 async function inputOf(fake: FakeNode): Promise<string> {
@@ -67,11 +58,11 @@ describe.for(shells)('on %s', (sh) => {
     const installed = await install(shell, fake.node, { ...order, onStep: (step) => steps.push(step) })
     expect(steps).toEqual(['locked', 'staged', 'switched', 'tested', 'reloaded'])
     expect(installed).toMatchObject({ outcome: 'installed', former: 1, lineage: { pair: 'matches' } })
-    expect(numbers(fake)).toEqual(links(2))
+    expect(linksIn(fake)).toEqual(linksTo(2))
     expect(fake.calls()).toEqual(['nginx -t', 'nginx -t', 'systemctl reload nginx'])
     const back = await rollback(shell, fake.node, { certificate, number: 1 })
     expect(back).toMatchObject({ outcome: 'installed', former: 2 })
-    expect(numbers(fake)).toEqual(links(1))
+    expect(linksIn(fake)).toEqual(linksTo(1))
   })
 
   test('switches live back and does not reload when nginx -t fails by the new version', async () => {
@@ -123,7 +114,7 @@ describe.for(shells)('on %s', (sh) => {
       process.kill(-(child.pid ?? 0), signal)
     await ended
     while (existsSync(fake.path('live', `.${certificate}.former`))) await sleep(5)
-    expect(numbers(fake)).toEqual(links(2))
+    expect(linksIn(fake)).toEqual(linksTo(2))
     expect(fake.calls()).toEqual(['nginx -t', 'nginx -t', 'systemctl reload nginx'])
   })
 
@@ -250,16 +241,15 @@ test('takes an archive file that holds the same bytes, and refuses one that hold
 })
 
 test('replaces dangling, absolute, cyclic and missing links', async () => {
-  const live = (fake: FakeNode, kind: string) => fake.path('live', certificate, `${kind}.pem`)
   for (const options of [{}, linksOnly]) {
     using fake = fakeNode()
     fake.lay(one)
-    for (const kind of fileKinds) unlinkSync(live(fake, kind))
-    symlinkSync('../../archive/gone/privkey9.pem', live(fake, 'privkey'))
-    symlinkSync(fake.path('archive', certificate, 'cert1.pem'), live(fake, 'cert'))
-    symlinkSync('chain.pem', live(fake, 'chain'))
+    for (const kind of fileKinds) unlinkSync(livePath(fake, kind))
+    symlinkSync('../../archive/gone/privkey9.pem', livePath(fake, 'privkey'))
+    symlinkSync(fake.path('archive', certificate, 'cert1.pem'), livePath(fake, 'cert'))
+    symlinkSync('chain.pem', livePath(fake, 'chain'))
     expect(await bring(fake, {}, options)).toMatchObject({ outcome: 'installed', former: undefined })
-    expect(numbers(fake)).toEqual(links(2))
+    expect(linksIn(fake)).toEqual(linksTo(2))
   }
 })
 
@@ -268,9 +258,9 @@ test('puts broken links back as they were when nginx refuses the new version', a
     using fake = fakeNode()
     fake.lay(one)
     unlinkSync(fake.path('live', certificate, 'chain.pem'))
-    unlinkSync(fake.path('live', certificate, key))
-    symlinkSync('nowhere', fake.path('live', certificate, key))
-    fake.will('test', `[ ! -e ${fake.path('live', certificate, key)} ]`)
+    unlinkSync(livePath(fake, 'privkey'))
+    symlinkSync('nowhere', livePath(fake, 'privkey'))
+    fake.will('test', `[ ! -e ${livePath(fake, 'privkey')} ]`)
     const before = snapshot(fake.root, { times: false })
     expect(await nodeFailure(bring(fake, {}, options))).toMatchObject({ left: 'restored' })
     expectSame(fake, before)
@@ -280,102 +270,13 @@ test('puts broken links back as they were when nginx refuses the new version', a
 test('repairs what nginx complains of when that is this certificate itself', async () => {
   using fake = fakeNode()
   fake.lay(one)
-  unlinkSync(fake.path('live', certificate, key))
-  symlinkSync('nowhere', fake.path('live', certificate, key))
+  unlinkSync(livePath(fake, 'privkey'))
+  symlinkSync('nowhere', livePath(fake, 'privkey'))
   fake.will(
     'test',
-    `[ -e ${fake.path('live', certificate, key)} ] || { echo 'cannot load "${fake.path('live', certificate, key)}"'; exit 1; }`,
+    `[ -e ${livePath(fake, 'privkey')} ] || { echo 'cannot load "${livePath(fake, 'privkey')}"'; exit 1; }`,
   )
   expect(await bring(fake)).toMatchObject({ outcome: 'installed' })
-})
-
-describe('refuses, and leaves untouched,', () => {
-  const cases: Record<string, { lay: (fake: FakeNode) => void; says: string; hint: RegExp }> = {
-    'a real file in live': {
-      lay: (fake) => {
-        unlinkSync(fake.path('live', certificate, key))
-        writeFileSync(fake.path('live', certificate, key), 'the only copy')
-      },
-      says: `live/${certificate}/privkey.pem is a file where certbot's layout has a link into archive`,
-      hint: /^on sally, as root: mv .*\/privkey\.pem .*\/privkey\.pem\.before$/,
-    },
-    'a live directory that is a link': {
-      lay: (fake) => {
-        mkdirSync(fake.path('elsewhere'))
-        rmSync(fake.path('live', certificate), { recursive: true })
-        symlinkSync('../elsewhere', fake.path('live', certificate))
-      },
-      says: `live/${certificate} or archive/${certificate} is a link to another directory`,
-      hint: /real directories only/,
-    },
-    'a directory in the place of a link': {
-      lay: (fake) => {
-        unlinkSync(fake.path('live', certificate, 'chain.pem'))
-        symlinkSync('..', fake.path('live', certificate, 'chain.pem'))
-      },
-      says: `live/${certificate}/chain.pem is a directory where certbot's layout has a link into archive`,
-      hint: /^on sally, as root: ls -ld/,
-    },
-    'a live directory that others may write': {
-      lay: (fake) => chmodSync(fake.path('live'), 0o777),
-      says: 'live can be written by others than its owner',
-      hint: /^on sally, as root: chmod go-w .*\/live$/,
-    },
-    'an archive that belongs to another user': {
-      lay: (fake) => chownSync(fake.path('archive', certificate), 65534, 65534),
-      says: `archive/${certificate} does not belong to root`,
-      hint: /^on sally, as root: chown root: /,
-    },
-    'an archive file that is a link': {
-      lay: (fake) => symlinkSync('/etc/hostname', fake.path('archive', certificate, 'cert2.pem')),
-      says: `archive/${certificate}/cert2.pem exists with other bytes`,
-      hint: /plan again/,
-    },
-  }
-  test.each(Object.entries(cases))('%s', async (_, { lay, says, hint }) => {
-    using fake = fakeNode()
-    fake.lay(one)
-    lay(fake)
-    const before = snapshot(fake.root)
-    const error = await nodeFailure(bring(fake))
-    expect(error).toMatchObject({ message: `sally: ${says}`, left: 'unchanged', step: 'stage' })
-    expect(error.hints.some((line) => hint.test(line))).toBe(true)
-    expect(fake.calls()).toEqual([])
-    expect(snapshot(fake.root)).toEqual(before)
-  })
-})
-
-test('says what to do by hand when the undo fails too', async () => {
-  using fake = fakeNode()
-  fake.lay(one)
-  fake.will(
-    'test',
-    `${isFormer(fake)} || { touch ${fake.folder}/tried; exit 1; }; [ ! -e ${fake.folder}/tried ]`,
-  )
-  const error = await nodeFailure(bring(fake))
-  expect(error).toMatchObject({ step: 'test', left: 'degraded' })
-  const live = fake.path('live', certificate)
-  expect(error.hints).toEqual([
-    `on sally, as root, by hand: cd ${live} && for k in privkey cert chain fullchain; do ln -sfn ../../archive/${certificate}/\${k}1.pem $k.pem; done && nginx -t && systemctl reload nginx`,
-  ])
-})
-
-test('rolls back only to a version that is whole and whose key and certificate belong together', async () => {
-  using fake = fakeNode()
-  fake.lay(one, two)
-  writeFileSync(fake.path('archive', certificate, 'chain1.pem'), '')
-  expect(await nodeFailure(rollback(fake.shell(), fake.node, { certificate, number: 1 }))).toMatchObject({
-    message: `sally: version 1 of ${certificate} is not complete in archive/${certificate}`,
-    step: 'rollback',
-    left: 'unchanged',
-  })
-  fake.lay(one, two)
-  writeFileSync(fake.path('archive', certificate, 'privkey1.pem'), three.key.reveal())
-  expect(await nodeFailure(rollback(fake.shell(), fake.node, { certificate, number: 1 }))).toMatchObject({
-    message: `sally: key and certificate of version 1 of ${certificate} do not belong together`,
-  })
-  expect(numbers(fake)).toEqual(links(2))
-  expect(fake.calls()).toEqual([])
 })
 
 test('a process that the reload leaves behind does not hold the run up', async () => {
@@ -383,48 +284,4 @@ test('a process that the reload leaves behind does not hold the run up', async (
   fake.lay(one)
   fake.will('reload', 'sleep 60 & :')
   expect(await bring(fake)).toMatchObject({ outcome: 'installed' })
-})
-
-test('an install waits for another that is at work on the node', async () => {
-  for (const without of [[], ['/usr/bin/flock']]) {
-    using fake = fakeNode()
-    fake.lay(one)
-    fake.will('test', `sleep 0.4`)
-    const options = { without, seeProcesses: true }
-    const both = [bring(fake, {}, options), bring(fake, {}, options)]
-    const outcomes = (await Promise.all(both)).map(({ outcome }) => outcome)
-    expect(outcomes.toSorted()).toEqual(['installed', 'unchanged'])
-    expect(snapshot(fake.path('archive'))).not.toHaveProperty('.certs.lock')
-  }
-})
-
-test('what a killed run has left running holds no lock', async () => {
-  for (const without of [[], ['/usr/bin/flock']]) {
-    using fake = fakeNode()
-    fake.lay(one)
-    fake.will('test', `echo $$ >${fake.folder}/hanging; exec sleep 60`)
-    const shell = fake.shell({ without, seeProcesses: true })
-    const stopped = new AbortController()
-    const killed = install(shell, fake.node, { ...order, signal: stopped.signal })
-    while (!existsSync(join(fake.folder, 'hanging'))) await sleep(5)
-    stopped.abort()
-    expect(await nodeFailure(killed)).toMatchObject({ left: 'unknown' })
-    fake.will('test', ':')
-    const started = performance.now()
-    expect(await bring(fake, {}, { without, seeProcesses: true })).toMatchObject({ outcome: 'installed' })
-    expect(performance.now() - started).toBeLessThan(900)
-    const left = Number(readFileSync(join(fake.folder, 'hanging'), 'utf8'))
-    if (left > 1) process.kill(left, 'SIGKILL')
-  }
-})
-
-test('a lock whose holder is dead is broken', async () => {
-  using fake = fakeNode()
-  fake.lay(one)
-  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  for (const holder of ['1:another-boot:1', `1:${boot}:999999999`, `4194303:${boot}:1`, 'nonsense']) {
-    symlinkSync(holder, fake.path('archive/.certs.lock'))
-    await bring(fake, { forceReload: true }, { without: ['/usr/bin/flock'] })
-    expect(snapshot(fake.path('archive'))).not.toHaveProperty('.certs.lock')
-  }
 })

@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto'
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+} from 'node:fs'
 import { symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -43,7 +52,8 @@ export interface FakeNode extends Disposable {
  * namespace ends with the run.
  */
 export function fakeNode(overrides: Partial<Node> = {}): FakeNode {
-  const folder = mkdtempSync(join(tmpdir(), 'certs-node-'))
+  removeStale()
+  const folder = mkdtempSync(join(tmpdir(), `certs-node-${process.pid}-`))
   const root = join(folder, 'etc/letsencrypt')
   const path = (...parts: string[]) => join(root, ...parts)
   for (const name of ['live', 'archive', 'renewal']) mkdirSync(path(name), { recursive: true, mode: 0o700 })
@@ -122,6 +132,15 @@ export function fakeNode(overrides: Partial<Node> = {}): FakeNode {
       ...overrides,
     },
     [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
+  }
+}
+
+/** Folders of test processes that were killed. */
+function removeStale(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const pid = /^certs-node-([0-9]+)-/.exec(name)?.[1]
+    if (pid !== undefined && !existsSync(`/proc/${pid}`))
+      rmSync(join(tmpdir(), name), { recursive: true, force: true })
   }
 }
 

@@ -5,11 +5,10 @@ import { expect, test, vi } from 'vitest'
 import { inspect } from '../../../deploy/inspect.ts'
 import { install, rollback } from '../../../deploy/install.ts'
 import { fakeNode, type FakeNode } from '../../support/fake-node.ts'
-import { issueVersion } from '../../support/issue-version.ts'
+import { certificate, one, two } from '../../support/installing.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
 
-const certificate = 'media.hachyderm.io'
 const missing =
   existsSync('/usr/bin/busybox') && process.getuid?.() === 0 ? undefined : 'busybox or root is missing'
 if (missing) console.log(`skipped: ${missing}`)
@@ -31,8 +30,6 @@ function busyboxOnly(fake: FakeNode) {
 }
 
 test.skipIf(missing)('works with nothing but busybox', async () => {
-  const [one, two] = await Promise.all([1, 2].map((number) => issueVersion(certificate, number)))
-  if (!one || !two) throw new Error('no versions')
   using fake = fakeNode()
   fake.lay(one)
   const shell = fake.shell(busyboxOnly(fake))

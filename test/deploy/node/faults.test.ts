@@ -5,19 +5,15 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, test, vi } from 'vitest'
 import { inspect } from '../../../deploy/inspect.ts'
-import { install, rollback, type InstallOrder } from '../../../deploy/install.ts'
+import { install, rollback } from '../../../deploy/install.ts'
 import { NodeError } from '../../../src/core/errors.ts'
 import { fakeNode, snapshot, type FakeNode } from '../../support/fake-node.ts'
-import { issueVersion } from '../../support/issue-version.ts'
+import { certificate, one, order, two } from '../../support/installing.ts'
 import { nodeFailure } from '../../support/node-failure.ts'
 import { sample, straceMissing } from '../../support/strace.ts'
 
 vi.setConfig({ testTimeout: process.env['CERTS_FAULTS'] === 'all' ? 1_200_000 : 120_000 })
 
-const certificate = 'media.hachyderm.io'
-const [one, two] = await Promise.all([1, 2].map((number) => issueVersion(certificate, number)))
-if (!one || !two) throw new Error('no versions')
-const order: InstallOrder = { certificate, version: two, forceReload: false, onStep: () => {} }
 const linksOnly = ['/usr/bin/perl', '/usr/bin/python3']
 
 /** Puts the root on a small file system of its own, and what is left there back into the real one. */
@@ -267,7 +263,7 @@ async function readerOf(
     }
     parentPort.postMessage(counted)`
   const pairs = Object.fromEntries(
-    [one, two].map((version) => [version!.key.reveal(), version!.leaf + version!.chain]),
+    [one, two].map((version) => [version.key.reveal(), version.leaf + version.chain]),
   )
   const worker = new Worker(code, {
     eval: true,

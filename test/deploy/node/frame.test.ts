@@ -11,18 +11,12 @@ import { sha256 } from '../../../src/core/certificate.ts'
 import { ConfigError } from '../../../src/core/errors.ts'
 import { Secret } from '../../../src/core/secret.ts'
 import { fakeNode, shells, snapshot, type FakeNode } from '../../support/fake-node.ts'
+import { certificate, one, order, two } from '../../support/installing.ts'
 import { hostileTexts } from '../../support/hostile-texts.ts'
-import { issueVersion } from '../../support/issue-version.ts'
 import { nodeFailure } from '../../support/node-failure.ts'
 import { sample } from '../../support/strace.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
-
-const certificate = 'media.hachyderm.io'
-const [one, two] = await Promise.all([1, 2].map((number) => issueVersion(certificate, number)))
-if (!one || !two) throw new Error('no versions')
-
-const order = { certificate, version: two, forceReload: false, onStep: () => {} }
 
 test('the program is plain POSIX sh to shellcheck', () => {
   const checked = spawnSync('shellcheck', ['-s', 'sh', '-'], { input: programText(), encoding: 'utf8' })
@@ -200,7 +194,7 @@ function rawInput(settings: Record<string, string>): string {
 }
 
 function wholeInput(fake: FakeNode, instead: { readonly chain?: string } = {}): string {
-  const files = { privkey: two!.key.reveal(), cert: two!.leaf, chain: two!.chain }
+  const files = { privkey: two.key.reveal(), cert: two.leaf, chain: two.chain }
   const sum = Object.entries({ ...files, fullchain: files.cert + files.chain }).map(
     ([kind, pem]) => `${kind} ${sha256(pem)}`,
   )

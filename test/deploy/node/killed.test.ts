@@ -2,19 +2,14 @@ import { readFileSync, readlinkSync } from 'node:fs'
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
-import { install, type InstallOrder } from '../../../deploy/install.ts'
+import { install } from '../../../deploy/install.ts'
 import { fileKinds } from '../../../src/core/certificate.ts'
 import { fakeNode, snapshot, type FakeNode } from '../../support/fake-node.ts'
-import { issueVersion } from '../../support/issue-version.ts'
+import { certificate, one, order } from '../../support/installing.ts'
 import { killedAfter } from '../../support/killed-run.ts'
 import { sample, straceMissing } from '../../support/strace.ts'
 
 vi.setConfig({ testTimeout: process.env['CERTS_FAULTS'] === 'all' ? 1_200_000 : 120_000 })
-
-const certificate = 'media.hachyderm.io'
-const [one, two] = await Promise.all([1, 2].map((number) => issueVersion(certificate, number)))
-if (!one || !two) throw new Error('no versions')
-const order: InstallOrder = { certificate, version: two, forceReload: false, onStep: () => {} }
 
 const modes = {
   'the directory exchange': { sh: ['dash'], without: [] },
@@ -85,7 +80,7 @@ const wanted = `../../archive/${certificate}/privkey2.pem`
 /** A node on version 1 whose nginx remembers the link it was last reloaded with. */
 function prepared(): FakeNode {
   const fake = fakeNode()
-  fake.lay(one!)
+  fake.lay(one)
   fake.will('reload', `cp -Pf ${fake.path('live', certificate, 'privkey.pem')} ${fake.folder}/served`)
   // As nginx does, it refuses a mixed pair, and says whose.
   fake.will(

@@ -1,5 +1,5 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -7,22 +7,17 @@ import { connect } from 'node:tls'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { inspect } from '../../../deploy/inspect.ts'
-import { install, rollback, type InstallOrder } from '../../../deploy/install.ts'
+import { install, rollback } from '../../../deploy/install.ts'
 import { readLeaf, type Version } from '../../../src/core/certificate.ts'
 import { fakeNode } from '../../support/fake-node.ts'
-import { issueVersion } from '../../support/issue-version.ts'
+import { certificate, one, order, three, two } from '../../support/installing.ts'
 import { localShell } from '../../support/local-shell.ts'
 import { nodeFailure } from '../../support/node-failure.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
 
-const certificate = 'media.hachyderm.io'
 const missing = spawnSync('/usr/sbin/nginx', ['-v']).status === 0 ? undefined : 'nginx is missing'
 if (missing) console.log(`skipped: ${missing}`)
-
-const [one, two, three] = await Promise.all([1, 2, 3].map((number) => issueVersion(certificate, number)))
-if (!one || !two || !three) throw new Error('no versions')
-const order: InstallOrder = { certificate, version: two, forceReload: false, onStep: () => {} }
 
 const stops: (() => Promise<void>)[] = []
 afterEach(async () => {
@@ -32,11 +27,12 @@ afterEach(async () => {
 /** A real nginx on a port of its own, which serves version 1. */
 async function realNode() {
   const port = await freePort()
-  const conf = mkdtempSync('/tmp/certs-nginx-')
+  const fake = fakeNode()
+  fake.lay(one)
+  const conf = join(fake.folder, 'conf')
   const file = join(conf, 'nginx.conf')
   const nginx = { test: ['nginx', '-t', '-c', file], reload: ['/usr/sbin/nginx', '-s', 'reload', '-c', file] }
-  const fake = fakeNode({ nginx })
-  fake.lay(one!)
+  mkdirSync(join(conf, 'logs'), { recursive: true })
   const live = fake.path('live', certificate)
   const configure = (more = '') =>
     writeFileSync(
@@ -50,14 +46,12 @@ async function realNode() {
            location / { return 204; } } }`,
     )
   configure()
-  mkdirSync(join(conf, 'logs'))
   const child: ChildProcess = spawn('setpriv', ['--pdeathsig', 'KILL', '/usr/sbin/nginx', '-c', file], {
     stdio: 'ignore',
   })
   stops.push(async () => {
     child.kill('SIGTERM')
     if (child.exitCode === null) await once(child, 'close')
-    rmSync(conf, { recursive: true, force: true })
     fake[Symbol.dispose]()
   })
   const serves = async (version: Version) => {
@@ -69,8 +63,8 @@ async function realNode() {
       await sleep(20)
     }
   }
-  expect(await serves(one!)).toBe(true)
-  return { fake, node: fake.node, serves, configure, live }
+  expect(await serves(one)).toBe(true)
+  return { fake, node: { ...fake.node, nginx }, serves, configure, live }
 }
 
 async function freePort(): Promise<number> {
