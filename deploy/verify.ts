@@ -60,9 +60,11 @@ export interface VerifyOptions extends HandshakeOptions {
 }
 
 /**
- * Looks until every handshake of one whole round is right, or the deadline has passed. After a reload, nginx
- * serves the old certificate, then a mixture, and the new one alone from about 126 ms on; one right answer
- * proves one worker.
+ * Looks until every handshake of a whole round is right, or the deadline has passed. After a reload nginx
+ * serves the old certificate, then a mixture, and the new one alone from about 126 ms on; so a round that is
+ * right may just have been lucky. It is the proof when it ended late enough, and nothing else was seen in the
+ * round before it. (A handshake ends two round trips after its beginning, and the worker that answers takes it
+ * two round trips after the reload: from far away, the first round is late enough.)
  */
 export async function verify(_node: Node, wanted: WantedOfNode, options: VerifyOptions): Promise<Verified> {
   const { endpoints, handshakes = 3, deadlineMs = 30_000, signal } = options
@@ -71,19 +73,29 @@ export async function verify(_node: Node, wanted: WantedOfNode, options: VerifyO
   )
   if (questions.length === 0)
     return { ok: false, served: [], because: 'there is no endpoint and name to verify' }
-  const end = performance.now() + deadlineMs
+  const start = performance.now()
+  const elapsed = () => performance.now() - start
+  let before: string | undefined
   for (let pauseMs = 25; ; pauseMs = Math.min(pauseMs * 2, 250)) {
     // The last round gets its time too: cut short, it would say "no answer" of a node that gives one.
-    const leftMs = Math.max(lastRoundMs, end - performance.now())
+    const leftMs = Math.max(lastRoundMs, deadlineMs - elapsed())
     const timeoutMs = Math.min(leftMs, options.timeoutMs ?? handshakeTimeoutMs)
     const served = await askAll(questions, { ...options, timeoutMs })
     const because = served.map((one) => judgeServed(one, wanted)).find((reason) => reason !== undefined)
-    if (because === undefined) return { ok: true, served }
-    if (signal?.aborted || performance.now() + pauseMs >= end) return { ok: false, served, because }
-    await sleep(pauseMs, undefined, { signal }).catch(() => undefined)
+    const right = because === undefined
+    if (right && before === undefined && elapsed() >= mixtureMs) return { ok: true, served }
+    if (signal?.aborted || (!right && elapsed() + pauseMs >= deadlineMs)) {
+      return { ok: false, served, because: because ?? 'interrupted' }
+    }
+    before = because
+    await sleep(right ? Math.max(pauseMs, mixtureMs - elapsed()) : pauseMs, undefined, { signal }).catch(
+      () => undefined,
+    )
   }
 }
 
+/** How long after a reload nginx may serve either certificate, with some room. */
+const mixtureMs = 150
 const handshakeTimeoutMs = 10_000
 const lastRoundMs = 2_000
 /** Of nginx's default 512 connections for each worker, users need the most. */

@@ -4,6 +4,7 @@ import { handshake, verify } from '../../deploy/verify.ts'
 import { readLeaf } from '../../src/core/certificate.ts'
 import { type Chain, makeChain } from '../support/chain.ts'
 import { makeNode } from '../support/sshd.ts'
+import { startSlowLink } from '../support/slow-link.ts'
 import { startTlsServer } from '../support/tls-server.ts'
 import { startPlain } from '../support/plain-server.ts'
 import { freePort } from '../support/dependent-process.ts'
@@ -105,16 +106,30 @@ describe('verification', () => {
   const ask = (server: { endpoint: Parameters<typeof handshake>[0] }, deadlineMs = 5_000) =>
     verify(node, { names: [name], ...now.wanted }, { endpoints: [server.endpoint], deadlineMs })
 
-  test('is done after one round of right handshakes', async () => {
+  test('looks a second time when the first answer came too soon after the reload', async () => {
     await using server = await startTlsServer(serving(now))
+    const started = performance.now()
     const verdict = await ask(server)
-    expect([verdict.ok, verdict.served.length, server.connections()]).toEqual([true, 3, 3])
+    expect([verdict.ok, verdict.served.length, server.connections()]).toEqual([true, 3, 6])
+    expect(performance.now() - started).toBeLessThan(1_000)
+  })
+
+  test('is done after one round when the node is far away', async () => {
+    await using server = await startTlsServer(serving(now))
+    await using link = await startSlowLink(server.endpoint.port, { rttMs: 200 })
+    const verdict = await ask({ endpoint: { ...server.endpoint, port: link.port } })
+    expect([verdict.ok, server.connections()]).toEqual([true, 3])
+  })
+
+  test('does not believe a lucky round', async () => {
+    await using server = await reloading((connection) => (connection < 3 ? now : old))
+    expect(await ask(server, 400)).toMatchObject({ ok: false })
   })
 
   test('waits while the old certificate is still served after a reload', async () => {
     await using server = await reloading((connection) => (connection < 7 ? old : now))
     const verdict = await ask(server)
-    expect([verdict.ok, server.connections()]).toEqual([true, 12])
+    expect([verdict.ok, server.connections()]).toEqual([true, 15])
   })
 
   test('does not take a lucky first success for the proof of all workers', async () => {

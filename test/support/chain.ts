@@ -44,9 +44,19 @@ export async function makeChain({ names, key = 'ec', expired = false }: ChainOpt
       '/CN=Test Root',
       ...ca,
     )
+    const byRoot = ['-CA', 'root.pem', '-CAkey', 'root.key']
     await openssl(
-      ...['req', '-x509', ...ec, '-keyout', 'mid.key', '-out', 'mid.pem', '-subj', '/CN=Test E1', ...ca],
-      ...['-CA', 'root.pem', '-CAkey', 'root.key'],
+      'req',
+      '-x509',
+      ...ec,
+      '-keyout',
+      'mid.key',
+      '-out',
+      'mid.pem',
+      '-subj',
+      '/CN=Test E1',
+      ...ca,
+      ...byRoot,
     )
     const san = ['-addext', `subjectAltName=${names.map((name) => `DNS:${name}`).join(',')}`]
     await openssl(

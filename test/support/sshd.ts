@@ -77,7 +77,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
         identity: at('identity'),
         knownHosts: at('known_hosts'),
         hostKeys,
-        log: daemon.said,
+        log: () => daemon.said(),
         target,
         node: (changes = {}, ssh = {}) => makeNode({ ssh: target(ssh), ...changes }),
         async [Symbol.asyncDispose]() {
