@@ -56,6 +56,11 @@ export async function openAccount(deps: AccountDeps, options: AccountOptions): P
   })
 }
 
+/** The URL of the account that there is; undefined before it is registered. Makes nothing. */
+export async function accountUrl(store: Store, settings: AcmeSettings): Promise<string | undefined> {
+  return (await store.get<AccountRecord>(keyOf(settings)))?.value.url
+}
+
 async function register(
   ca: Ca,
   deps: AccountDeps,

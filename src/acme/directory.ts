@@ -2,7 +2,7 @@ import type { AcmeSettings } from '../core/acme.ts'
 import { accepted, jsonOf } from './answer.ts'
 import { defaultPace, type Pace } from './pace.ts'
 import { retry } from './retry.ts'
-import { createTransport, type Transport } from './transport.ts'
+import { type Answer, createTransport, type Transport } from './transport.ts'
 import { type Directory, type Origin, parseDirectory } from './wire.ts'
 
 /** Asks a CA for its directory (RFC 8555 section 7.1.1), and nothing more: no account is needed or made. */
@@ -29,7 +29,13 @@ export async function fetchDirectory(transport: Transport, options: FetchOptions
   const origin: Origin = { step: `reading the directory at ${new URL(url).host}`, directory: url }
   const attempt = async (): Promise<Directory> => {
     const answer = await transport.send({ method: 'GET', url, step: origin.step })
-    return parseDirectory(jsonOf(accepted(answer, origin, now()), origin), origin)
+    const directory = parseDirectory(jsonOf(accepted(answer, origin, now()), origin), origin)
+    return { ...directory, date: dateOf(answer) }
   }
   return retry(attempt, { budgetMs: pace.firstRetryMs, pace, signal })
+}
+
+function dateOf({ headers }: Answer): Date | undefined {
+  const at = Date.parse(headers['date'] ?? '')
+  return Number.isNaN(at) ? undefined : new Date(at)
 }

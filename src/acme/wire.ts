@@ -12,6 +12,10 @@ export interface Directory {
   readonly externalAccountRequired: boolean
   /** Names of the offered profiles; empty where the CA has none. */
   readonly profiles: readonly string[]
+  /** The domains by which CAA records name this CA (section 9.7.6); empty where it does not say. */
+  readonly caaIdentities: readonly string[]
+  /** The CA's clock when it answered. */
+  readonly date?: Date | undefined
 }
 
 export type OrderStatus = 'pending' | 'ready' | 'processing' | 'valid' | 'invalid'
@@ -67,6 +71,9 @@ export function parseDirectory(value: unknown, origin: Origin): Directory {
           .slice(0, 100)
           .map((name) => printable(name, 100))
       : [],
+    caaIdentities: (Array.isArray(meta['caaIdentities']) ? meta['caaIdentities'] : [])
+      .slice(0, 100)
+      .flatMap((name: unknown) => (typeof name === 'string' ? printable(name, 255).toLowerCase() : [])),
   }
 }
 
