@@ -27,7 +27,8 @@ export function createConnect(options: SshOptions = {}): Connect {
   return async (node, signal) => {
     let first: Session | undefined
     const onSigned = (entering: Login) => {
-      if (entering.hop.jump === undefined) first = startSession(entering, { sudo: node.sudo, prefix: '' })
+      if (entering.hop.jump === undefined)
+        first = startSession(entering, { sudo: node.sudo, prefix: '', openMs: timeouts.silence })
     }
     const logins = await loginsTo(hopsTo(node), { ...loginOptions(options, signal), onSigned })
     return shellOver(node, { logins, first, timeouts })
@@ -62,7 +63,7 @@ interface ShellParts {
 
 function shellOver(node: Node, { logins, first, timeouts }: ShellParts): Shell {
   const last = logins.at(-1)!
-  const start = (prefix: string) => startSession(last, { sudo: node.sudo, prefix })
+  const start = (prefix: string) => startSession(last, { sudo: node.sudo, prefix, openMs: timeouts.silence })
   const ahead = new Set(first === undefined ? [] : [first])
 
   /** The session made ahead that has most of this input already. */

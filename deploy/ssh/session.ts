@@ -19,18 +19,21 @@ export interface Session {
 export interface SessionStart {
   readonly sudo: boolean
   readonly prefix: string
+  /** Milliseconds to wait for the node to open it. */
+  readonly openMs: number
 }
 
 /**
  * Starts the shell and sends the beginning of its input. The very first line makes it say a random marker:
  * the proof that a shell is there, whatever a login shell, sudo or a forced command say in whatever language.
  */
-export function startSession(login: Login, { sudo, prefix }: SessionStart): Session {
+export function startSession(login: Login, { sudo, prefix, openMs }: SessionStart): Session {
   const marker = randomBytes(16).toString('hex')
   const transcript = createTranscript(marker)
   const stopped = Promise.withResolvers<Outcome>()
   let alive = true
-  const opened = openChannel(login, sudo ? 'sudo -n /bin/sh -s' : '/bin/sh -s', (channel) => {
+  const command = sudo ? 'sudo -n /bin/sh -s' : '/bin/sh -s'
+  const opened = openChannel(login, { command, openMs }, (channel) => {
     channel.write(`printf '\\n%s\\n' ${marker}\n${prefix}`)
     const ended = listen(channel, transcript, (tooMuch) => {
       stopped.resolve({ kind: 'flooded' })
@@ -54,6 +57,7 @@ export function startSession(login: Login, { sudo, prefix }: SessionStart): Sess
       const { channel, ended } = await opened.catch((error: unknown) => {
         throw whyNotOpened(login, error)
       })
+      if (signal?.aborted) throw whyNotOpened(login, new Error('interrupted'))
       channel.end(rest)
       const silence = setTimeout(() => stopped.resolve({ kind: 'silent', ms: silenceMs }), silenceMs)
       transcript.listen({ onPiece: () => silence.refresh(), onLine })
@@ -72,13 +76,23 @@ export function startSession(login: Login, { sudo, prefix }: SessionStart): Sess
 
 /** `use` is called at once: an exit can come in the same piece of data, and nobody hears it a moment later. */
 function openChannel<Used>(
-  login: Login,
-  command: string,
+  { client }: Login,
+  { command, openMs }: { readonly command: string; readonly openMs: number },
   use: (channel: ClientChannel) => Used,
 ): Promise<Used> {
   return new Promise((resolve, reject) => {
+    let late = false
+    const timer = setTimeout(() => {
+      late = true
+      reject(new Error('no answer'))
+    }, openMs).unref()
     // Throws when the connection is gone already.
-    login.client.exec(command, (error, channel) => (error ? reject(error) : resolve(use(channel))))
+    client.exec(command, (error, channel) => {
+      clearTimeout(timer)
+      if (error) reject(error)
+      else if (late) channel.close()
+      else resolve(use(channel))
+    })
   })
 }
 

@@ -219,6 +219,25 @@ describe('a shell that gives no result is a failure of unknown outcome', () => {
     expect(await shell.run('echo still here\n')).toMatchObject({ stdout: 'still here\n' })
   })
 
+  test('but a session that is never opened has changed nothing', async () => {
+    await using fake = await startFakeSshd({ answerChannels: false })
+    await using shell = await createConnect({ timeouts: { silence: 200 } })(fake.node(), signal)
+    shell.prepare('x=1\n')
+    expect(await failureOf(shell.run('x=1\n'))).toMatchObject({
+      left: 'unchanged',
+      message: expect.stringMatching(/start a shell on .* failed: no answer$/),
+    })
+  })
+
+  test('but an interruption before anything was sent has changed nothing', async () => {
+    await using fake = await startFakeSshd()
+    await using shell = await createConnect()(fake.node(), signal)
+    expect(await failureOf(shell.run('echo ran\n', { signal: AbortSignal.abort() }))).toMatchObject({
+      left: 'unchanged',
+      message: expect.stringMatching(/interrupted$/),
+    })
+  })
+
   test('but a connection that was gone before has changed nothing', async () => {
     await using fake = await startFakeSshd({
       exec: (channel, command, connection) => {
