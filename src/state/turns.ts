@@ -27,24 +27,30 @@ export function turnsOf(folder: string, temporaryFolder: string): Turns {
   let lost: StateError | undefined
 
   const turn = async <T>(work: () => Promise<T>): Promise<T> => {
-    if (lost) throw lost
     lock ??= await openTurns(folder, temporaryFolder)
     await takePatiently(lock, folder)
     try {
       if (!swept) await sweep(temporaryFolder)
       swept = true
       return await work()
-    } catch (error) {
-      if (isLostSync(error)) lost = error
-      throw error
     } finally {
       lock.release()
     }
   }
 
+  const turnUnlessLost = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (lost) throw lost
+    try {
+      return await turn(work)
+    } catch (error) {
+      if (isLostSync(error)) lost = error
+      throw error
+    }
+  }
+
   return {
     take(work) {
-      const mine = last.then(() => turn(work))
+      const mine = last.then(() => turnUnlessLost(work))
       last = mine.catch(() => {})
       return mine
     },

@@ -189,13 +189,16 @@ describe.skipIf(straceMissing)('a disk that fails an fsync', () => {
     expect(serials).toEqual([1])
   })
 
-  test(
-    'is an error once and for all in this run, and never a write that is believed',
+  test.each([
+    ['a folder that is there', prepared],
+    ['a folder that is yet to be made', async () => join(parent, `new-${count++}`)],
+  ])(
+    'is an error once and for all in this run, and never a write that is believed: %s',
     { timeout: 120_000 },
-    async () => {
+    async (_, makeFolder) => {
       const step = process.env['CERTS_FAULTS'] === 'all' ? 1 : 3
       for (let n = 1, failed = true; failed; n += step) {
-        const folder = await prepared()
+        const folder = await makeFolder()
         const failing = ['-e', `inject=fsync:error=EIO:when=${n}`]
         const { lines } = await traced(folder, 'put,put,version,append', failing)
         const results = lines.map((line): { ok: boolean; name?: string; error?: string } => JSON.parse(line))
@@ -204,7 +207,7 @@ describe.skipIf(straceMissing)('a disk that fails an fsync', () => {
         if (!failed) expect(n).toBeGreaterThan(8)
         for (const result of failed ? results.slice(first) : []) {
           expect(result).toMatchObject({ ok: false, name: 'StateError' })
-          expect(result.error).toContain(folder)
+          expect(result.error).toContain(`writing ${parent}`)
           expect(result.error).toContain('(EIO)')
         }
       }
