@@ -162,6 +162,14 @@ describe('refuses', () => {
       async () => (await makeLeaf({ key: pki.leaf.key })).cert,
     ],
     ['another intermediate of the same name', /chain is broken/, () => pki.leaf.cert + pki.impostor.cert],
+    [
+      'a forged issuer that only the signature gives away',
+      /chain is broken/,
+      async () => {
+        const unmarked = extensions(san, notCa, 'authorityKeyIdentifier=none')
+        return (await sibling(unmarked)).cert + pki.impostor.cert
+      },
+    ],
     ['another intermediate', /chain is broken/, () => pki.leaf.cert + pki.brief.cert],
     ['a reversed chain', /another key/, () => pki.intermediate.cert + pki.leaf.cert],
     [
