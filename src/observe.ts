@@ -13,6 +13,7 @@ import type {
 } from './core/observed.ts'
 import { judgeRenewal } from './core/renewal.ts'
 import { versionFacts } from './core/version.ts'
+import type { PreflightLooks } from './preflight.ts'
 
 export interface Selection {
   readonly certificates: readonly Certificate[]
@@ -31,12 +32,14 @@ export interface Selection {
 export async function observe(app: App, selection: Selection): Promise<Observed> {
   const now = app.io.now()
   const names = [...new Set(selection.certificates.flatMap(({ nodes }) => nodes))]
+  let opened: Promise<PreflightLooks> | undefined
+  const looks = () => (opened ??= import('./preflight.ts').then((module) => module.createPreflight(app)))
   const chosen = names.filter((name) => selection.only?.includes(name) ?? true)
   const [nodes, certificates] = await Promise.all([
     Promise.all(chosen.map(async (name) => [name, await observeNode(app, name, selection)] as const)),
     Promise.all(
       selection.certificates.map(
-        async (one) => [one.name, await observeCertificate(app, one, selection)] as const,
+        async (one) => [one.name, await observeCertificate(app, one, { selection, looks })] as const,
       ),
     ),
   ])
@@ -88,10 +91,15 @@ export function lookAt(app: App, node: Node, { verifyNames }: Certificate): Prom
   )
 }
 
+interface CertificateLook {
+  readonly selection: Selection
+  readonly looks: () => Promise<PreflightLooks>
+}
+
 async function observeCertificate(
   app: App,
   certificate: Certificate,
-  selection: Selection,
+  { selection, looks }: CertificateLook,
 ): Promise<CertificateObservation> {
   const { store } = app
   const numbers = await store.listVersions(certificate.name)
@@ -107,11 +115,19 @@ async function observeCertificate(
     underway: underway !== undefined,
   })
   const issuing = renewal.due && selection.toVersion === undefined && selection.mayIssue !== false
+  const [challenges, preflight] = issuing
+    ? await Promise.all([locateChallenges(app, certificate), (await looks()).of(certificate)])
+    : [[], undefined]
+  if (selection.mayChange) {
+    for (const { message } of preflight?.warnings ?? [])
+      app.emit({ kind: 'warning', certificate: certificate.name, message })
+  }
   return {
     versions: facts,
     highest: await store.highestNumber(certificate.name),
     ...(underway ? { underway } : {}),
-    challenges: issuing ? await locateChallenges(app, certificate) : [],
+    challenges,
+    ...(preflight ? { preflight } : {}),
   }
 }
 

@@ -25,9 +25,9 @@ export interface Issuer {
 export type CaaVerdict =
   /** `by` is absent where nothing restricts the name. */
   | { readonly kind: 'allowed'; readonly by?: CaaRecord }
-  | { readonly kind: 'forbidden'; readonly because: string }
+  | { readonly kind: 'forbidden'; readonly by: readonly CaaRecord[]; readonly because: string }
   /** The CA does not say under which names it looks for itself. */
-  | { readonly kind: 'unclear'; readonly because: string }
+  | { readonly kind: 'unclear'; readonly by: readonly CaaRecord[]; readonly because: string }
 
 const method = 'dns-01'
 
@@ -65,7 +65,9 @@ export function lockingRecord({ identities, account }: Issuer): CaaRecord {
  */
 export function judgeCaa(identifier: string, { records }: CaaSet, issuer: Issuer): CaaVerdict {
   const foreign = records.find(({ critical, tag }) => critical && !knownTags.includes(tag))
-  if (foreign) return { kind: 'forbidden', because: `the critical tag ${foreign.tag} is unknown to CAs` }
+  if (foreign) {
+    return { kind: 'forbidden', by: [foreign], because: `its critical tag ${foreign.tag} is unknown to CAs` }
+  }
 
   const tagged = (tag: string) => records.filter((record) => record.tag === tag)
   const wild = identifier.startsWith('*.') ? tagged('issuewild') : []
@@ -75,11 +77,12 @@ export function judgeCaa(identifier: string, { records }: CaaSet, issuer: Issuer
   const judged = counting.map((record) => ({ record, obstacle: obstacleIn(record.value, issuer) }))
   const by = judged.find(({ obstacle }) => obstacle === undefined)?.record
   if (by && issuer.identities.length > 0) return { kind: 'allowed', by }
-  if (by) return { kind: 'unclear', because: 'the CA does not say which CAA identities are its own' }
+  if (by)
+    return { kind: 'unclear', by: counting, because: 'the CA does not say which CAA identities are its own' }
   // What is said of this very CA is more to the point than that other CAs are others.
   const obstacles = judged.flatMap(({ obstacle }) => obstacle ?? [])
   const { said } = obstacles.find(({ ours }) => ours) ?? obstacles[0]!
-  return { kind: 'forbidden', because: said }
+  return { kind: 'forbidden', by: counting, because: said }
 }
 
 interface Obstacle {

@@ -1,4 +1,7 @@
+import type { Attempts } from './backoff.ts'
+import type { Limits, Spending } from './budget.ts'
 import type { ErrorFacts } from './errors.ts'
+import type { Hold } from './hold.ts'
 import type { Inspection, Served } from './node.ts'
 import type { VersionFacts } from './version.ts'
 
@@ -16,6 +19,14 @@ export type ChallengeObservation =
   | { readonly identifier: string; readonly name: string; readonly zone: string; readonly provider: string }
   | { readonly identifier: string; readonly error: ErrorFacts }
 
+/** What was found out before anything is ordered. */
+export interface Preflight {
+  /** Each would make an order fail, or must not lead to one. */
+  readonly refusals: readonly ErrorFacts[]
+  /** What may disturb it. */
+  readonly warnings: readonly ErrorFacts[]
+}
+
 export interface CertificateObservation {
   /** Complete stored versions, ascending. */
   readonly versions: readonly VersionFacts[]
@@ -24,10 +35,19 @@ export interface CertificateObservation {
   /** The order that an earlier run left unfinished, and the number its version was to have. */
   readonly underway?: { readonly number: number; readonly url?: string }
   readonly challenges: readonly ChallengeObservation[]
+  /** Attempts that failed since the last version. */
+  readonly attempts?: Attempts | undefined
+  readonly hold?: Hold | undefined
+  /** The registered domains of its names, where a version is due and the CA counts by them. */
+  readonly domains?: readonly string[] | undefined
+  /** Absent where nothing is to be issued. */
+  readonly preflight?: Preflight
 }
 
 export interface Observed {
   readonly now: Date
   readonly nodes: Readonly<Record<string, NodeObservation>>
   readonly certificates: Readonly<Record<string, CertificateObservation>>
+  /** Of the CA, where its limits are known. */
+  readonly budget?: { readonly limits: Limits; readonly spent: readonly Spending[] } | undefined
 }

@@ -1,6 +1,11 @@
+import { judgeAttempts } from './backoff.ts'
+import type { Parking } from './backoff.ts'
+import { judgeBudget, judgeUsage } from './budget.ts'
+import type { Usage } from './budget.ts'
 import type { Certificate } from './certificate.ts'
 import type { Lineage } from './node.ts'
-import type { CertificateObservation } from './observed.ts'
+import type { CertificateObservation, Observed } from './observed.ts'
+import { sayParking } from './say-parking.ts'
 import type { Issuance } from './plan.ts'
 import { judgeRenewal } from './renewal.ts'
 import type { VersionFacts } from './version.ts'
@@ -12,6 +17,10 @@ export interface IssuanceInput {
   readonly now: Date
   readonly forceRenew: boolean
   readonly toVersion?: number | undefined
+  /** A person asked for this certificate: our own pauses are skipped. */
+  readonly insistent?: boolean | undefined
+  /** With what the plan's other certificates are going to order. */
+  readonly budget?: Observed['budget']
 }
 
 /** Whether the stored version is kept or a new one is issued, and under which number. */
@@ -29,7 +38,17 @@ export function planIssuance(certificate: Certificate, input: IssuanceInput): Is
   })
   if (!renewal.due && newest) return keepVersion(newest.number, renewal.because, input)
 
-  const errors = facts.challenges.flatMap((challenge) => ('error' in challenge ? challenge.error : []))
+  const usages = usagesOf(certificate, input)
+  const parked =
+    judgeAttempts(facts.attempts, { now, insistent: forceRenew || input.insistent === true }) ??
+    judgeUsage(facts.underway ? [] : usages)
+  if (parked) return park(certificate, { parked, because: renewal.because, input })
+
+  const { challenges, preflight } = facts
+  const errors = [
+    ...(preflight?.refusals ?? []),
+    ...challenges.flatMap((challenge) => ('error' in challenge ? challenge.error : [])),
+  ]
   if (errors.length > 0) return { kind: 'refuse', because: renewal.because, errors }
   return {
     kind: 'issue',
@@ -38,8 +57,31 @@ export function planIssuance(certificate: Certificate, input: IssuanceInput): Is
     names: certificate.names,
     key: certificate.key,
     resumes: facts.underway !== undefined,
-    challenges: facts.challenges,
+    challenges,
+    warnings: preflight?.warnings ?? [],
+    ...(usages.length === 0 ? {} : { usages }),
   }
+}
+
+/** An order under way has been counted: finishing it costs nothing. */
+function usagesOf(certificate: Certificate, { facts, budget, now }: IssuanceInput): Usage[] {
+  if (!budget) return []
+  return judgeBudget({ names: certificate.names, domains: facts.domains ?? [] }, { ...budget, now })
+}
+
+interface Parked {
+  readonly parked: Parking
+  readonly because: string
+  readonly input: IssuanceInput
+}
+
+/** Meanwhile the stored version goes where it is not yet, as long as it is valid. */
+function park(certificate: Certificate, { parked, because, input }: Parked): Issuance {
+  const newest = input.facts.versions.at(-1)
+  if (newest && Date.parse(newest.leaf.notAfter) > input.now.getTime()) {
+    return { ...keepVersion(newest.number, because, input), parked }
+  }
+  return { kind: 'refuse', because, errors: [sayParking(certificate.name, parked)], parked }
 }
 
 /** One above everything in use; a half-written version of an order under way keeps the number it was begun with. */
@@ -49,11 +91,13 @@ function nextNumber({ facts, lineages }: IssuanceInput): number {
   return begun > onNodes && begun >= facts.highest ? begun : Math.max(onNodes, facts.highest) + 1
 }
 
+type Kept = Extract<Issuance, { kind: 'keep' | 'refuse' }>
+
 /**
  * Keeps the stored version, under a number above everything on the nodes when they use it for other bytes
  * or hold higher ones: certbot moves links to the highest complete number (certbot #10655).
  */
-function keepVersion(from: number, because: string, { facts, lineages }: IssuanceInput): Issuance {
+function keepVersion(from: number, because: string, { facts, lineages }: IssuanceInput): Kept {
   const version = facts.versions.find(({ number }) => number === from)
   if (!version) {
     const known = facts.versions.map(({ number }) => number).join(', ') || 'none'

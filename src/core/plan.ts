@@ -1,6 +1,9 @@
+import type { Parking } from './backoff.ts'
+import type { Usage } from './budget.ts'
 import type { KeyType, Leaf } from './certificate.ts'
 import type { Drift } from './drift.ts'
 import type { ErrorFacts } from './errors.ts'
+import type { Hold } from './hold.ts'
 import type { ChallengeObservation } from './observed.ts'
 
 export type Issuance =
@@ -11,6 +14,8 @@ export type Issuance =
       readonly number: number
       readonly notAfter: string
       readonly because: string
+      /** A new version is due, and why it is not issued now. */
+      readonly parked?: Parking
     }
   | {
       readonly kind: 'issue'
@@ -21,11 +26,20 @@ export type Issuance =
       /** An order that an earlier run began is taken up again. */
       readonly resumes: boolean
       readonly challenges: readonly ChallengeObservation[]
+      /** What of the CA's limits is used before this order, where they are known. */
+      readonly usages?: readonly Usage[]
+      /** What may disturb the issuance. */
+      readonly warnings: readonly ErrorFacts[]
     }
   /** Each node goes back to a version it holds. */
   | { readonly kind: 'roll-back'; readonly because: string }
   /** A new version is due and can't be had; nothing is done. */
-  | { readonly kind: 'refuse'; readonly because: string; readonly errors: readonly ErrorFacts[] }
+  | {
+      readonly kind: 'refuse'
+      readonly because: string
+      readonly errors: readonly ErrorFacts[]
+      readonly parked?: Parking
+    }
 
 export type NodeAction = 'none' | 'install' | 'reload' | 'roll-back' | 'unreachable' | 'blocked'
 
@@ -40,6 +54,8 @@ export interface NodePlan {
   readonly drift: readonly Drift[]
   /** The leaves that it serves now. */
   readonly served: readonly Leaf[]
+  /** It is left at an older version, since a person rolled the newer one back. */
+  readonly held?: Hold
   readonly error?: ErrorFacts
 }
 
@@ -68,11 +84,17 @@ export function hasChanges(plan: Plan): boolean {
   return plan.certificates.some(({ issuance, nodes }) => issuance.kind === 'issue' || nodes.some(isChange))
 }
 
+/** Why a version that is due is not issued now. */
+export function parkingOf(issuance: Issuance): Parking | undefined {
+  return issuance.kind === 'keep' || issuance.kind === 'refuse' ? issuance.parked : undefined
+}
+
 /** Whether something is not right that applying the plan can't mend. */
 export function hasProblems(plan: Plan): boolean {
   return plan.certificates.some(
     ({ issuance, nodes }) =>
       issuance.kind === 'refuse' ||
+      parkingOf(issuance) !== undefined ||
       nodes.some(({ action }) => action === 'unreachable' || action === 'blocked'),
   )
 }

@@ -60,6 +60,10 @@ function renderIssuance(issuance: Issuance, now: Date, paint: Paint): string[] {
       return [
         `  ${paint('green', '+')} ${issuance.resumes ? 'finish the order of' : 'issue'} version ${issuance.number}, because ${issuance.because}`,
         ...issuance.challenges.map((challenge) => paint('dim', `      ${sayChallenge(challenge)}`)),
+        ...issuance.warnings.flatMap(({ message, hints }) => [
+          `      ${paint('yellow', 'note')}: ${message}`,
+          ...hints.map((hint) => `      hint: ${hint}`),
+        ]),
       ]
   }
 }

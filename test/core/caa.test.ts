@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { findCaaObstacle } from '../../src/core/caa-finding.ts'
 import { judgeCaa, lockingRecord, readCaa, showCaa, type CaaRecord } from '../../src/core/caa.ts'
 
 const account = 'https://ca.example/acct/7'
@@ -53,7 +54,7 @@ describe('CAA', () => {
     [
       name,
       ['issue "letsencrypt.org"', '128 future "x"'],
-      'forbidden: the critical tag future is unknown to CAs',
+      'forbidden: its critical tag future is unknown to CAs',
     ],
     [name, ['128 issuemail ";"', '128 contactemail "a@example.com"'], 'allowed'],
   ])('for %s under %j: %s', (identifier, records, verdict) => {
@@ -114,6 +115,44 @@ describe('CAA', () => {
   })
 })
 
+describe('a CAA record that forbids', () => {
+  const cure = (lines: readonly string[], by: object = {}) => {
+    const found = { owner: 'hachyderm.io', records: lines.map(record) }
+    const look = { identifier: name, found, issuer: { ...issuer, ...by }, zone: 'hachyderm.io' }
+    const finding = findCaaObstacle(look)
+    return 'facts' in finding ? [finding.kind, finding.facts.message, ...finding.facts.hints] : finding
+  }
+
+  test('is quoted with its zone, and the record to set', () => {
+    expect(cure(['issue "sectigo.com"'])).toEqual([
+      'refusal',
+      'CAA forbids media.hachyderm.io: hachyderm.io. IN CAA 0 issue "sectigo.com": it lets only sectigo.com issue, and this CA is letsencrypt.org',
+      'add in the zone hachyderm.io: hachyderm.io. IN CAA 0 issue "letsencrypt.org"',
+    ])
+    expect(cure(['issue "letsencrypt.org; accounturi=https://ca.example/acct/8"'])).toContain(
+      `set in the zone hachyderm.io: hachyderm.io. IN CAA 0 issue "letsencrypt.org; accounturi=${account}; validationmethods=dns-01"`,
+    )
+    expect(cure(['128 future "x"'])).toContain(
+      'take it out of the zone hachyderm.io, or clear its critical flag',
+    )
+  })
+
+  test('warns only, where the CA does not say who it is', () => {
+    expect(cure(['issue "ca.example"'], { identities: [] })).toEqual([
+      'warning',
+      'CAA of media.hachyderm.io can not be judged: hachyderm.io. IN CAA 0 issue "ca.example": the CA does not say which CAA identities are its own',
+    ])
+  })
+
+  test('says what allows', () => {
+    expect(cure([])).toEqual({ kind: 'allowed', said: 'no CAA record restricts it' })
+    expect(cure(['issue "letsencrypt.org"'])).toEqual({
+      kind: 'allowed',
+      said: 'hachyderm.io. IN CAA 0 issue "letsencrypt.org"',
+    })
+  })
+})
+
 describe('CAA on the wire', () => {
   test('is read with its flag, its tag in lower case and its value as it is', () => {
     const data = Buffer.concat([Buffer.of(128, 5), Buffer.from('IsSueca.example; x="\\')])
@@ -137,8 +176,9 @@ describe('CAA on the wire', () => {
       fc.property(fc.uint8Array({ maxLength: 60 }), (value) => {
         const found = readCaa(Buffer.concat([Buffer.of(0, 5), Buffer.from('issue'), value]))!
         expect(showCaa('a.example', found)).toMatch(/^[ -~]*$/)
-        const verdict = judgeCaa('a.example', { owner: 'a.example', records: [found] }, issuer)
-        expect(JSON.stringify(verdict)).toMatch(/^[ -~]*$/)
+        const set = { owner: 'a.example', records: [found] }
+        const look = { identifier: 'a.example', found: set, issuer, zone: 'example' }
+        expect(JSON.stringify(findCaaObstacle(look))).toMatch(/^[ -~]*$/)
       }),
       { numRuns: 2000 },
     )

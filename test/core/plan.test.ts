@@ -93,6 +93,19 @@ test('nothing is issued when a name has no zone that we can write', () => {
   expect(made.certificates[0]).toMatchObject({ issuance: { kind: 'refuse', errors: [error] }, waves: [] })
 })
 
+test('nothing is issued against what was found out beforehand; a warning stands in the plan', () => {
+  const fact = { message: 'CAA forbids media.hachyderm.io', hints: ['add a record'] }
+  const refused = { challenges: [challenge], preflight: { refusals: [fact], warnings: [] } }
+  const made = plan(fleet.observe(fleet.fleetAt(2), [], refused))
+  expect(made.certificates[0]).toMatchObject({ issuance: { kind: 'refuse', errors: [fact] }, waves: [] })
+  expect(hasProblems(made)).toBe(true)
+
+  const warned = { challenges: [challenge], preflight: { refusals: [], warnings: [fact] } }
+  expect(print(fleet.observe(fleet.fleetAt(2), [], warned))).toContain(
+    '      note: CAA forbids media.hachyderm.io\n      hint: add a record\n',
+  )
+})
+
 test('the new number is above every number on any node and in the store', () => {
   const nodes = { ...fleet.fleetAt(2), esme: fleet.nodeAt(7) }
   const issuance = (observed: Observed) => plan(observed).certificates[0]!.issuance
