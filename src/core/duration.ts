@@ -1,5 +1,6 @@
 const units = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
+export const minuteMs = units.m
 export const hourMs = units.h
 export const dayMs = units.d
 

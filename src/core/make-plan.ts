@@ -1,4 +1,7 @@
 import type { Certificate } from './certificate.ts'
+import type { Spending } from './budget.ts'
+import { holdOn } from './hold.ts'
+import type { Hold } from './hold.ts'
 import type { CertificateObservation, Observed } from './observed.ts'
 import { planIssuance } from './plan-issuance.ts'
 import { planNode } from './plan-node.ts'
@@ -13,6 +16,8 @@ export interface PlanRequest {
   readonly rollout: RolloutSettings
   /** Issue even though nothing is due. */
   readonly forceRenew: boolean
+  /** A person named these certificates: neither our pauses after failures nor a hold keeps them back. */
+  readonly insistent?: boolean | undefined
   /** Roll out this stored version instead of the newest. */
   readonly toVersion?: number | undefined
   /** Only these of a certificate's nodes. */
@@ -21,9 +26,12 @@ export interface PlanRequest {
 
 /** Compares what should be with what is; pure, so that the same sight gives the same plan. */
 export function makePlan(request: PlanRequest, observed: Observed): Plan {
-  const certificates = request.certificates.map((certificate) =>
-    planCertificate(certificate, request, observed),
-  )
+  let { budget } = observed
+  const certificates = request.certificates.map((certificate) => {
+    const plan = planCertificate(certificate, request, { ...observed, budget })
+    budget &&= { ...budget, spent: [...budget.spent, ...spendingOf(plan, observed)] }
+    return plan
+  })
   return { format: 1, at: observed.now.toISOString(), certificates }
 }
 
@@ -36,10 +44,15 @@ function planCertificate(
   const facts = observed.certificates[certificate.name]!
   const names = certificate.nodes.filter((node) => request.only?.includes(node) ?? true)
   const lineages = names.flatMap((node) => observed.nodes[node]?.inspection?.lineages[certificate.name] ?? [])
-  const base = planIssuance(certificate, { facts, lineages, now: observed.now, forceRenew, toVersion })
+  const { now, budget } = observed
+  const { insistent } = request
+  const base = planIssuance(certificate, { facts, lineages, now, forceRenew, insistent, toVersion, budget })
 
   const wanted = base.kind === 'keep' ? renumber(facts, base) : undefined
-  const unordered = names.map((node) => planNode(node, { certificate, observed, wanted, to: targetOf(base) }))
+  const hold = holdFor(facts, base, request)
+  const unordered = names.map((node) =>
+    planNode(node, { certificate, observed, wanted, to: targetOf(base), hold }),
+  )
   const nodes = inRolloutOrder(unordered)
   const noneTakes =
     nodes.length > 0 && nodes.every(({ action }) => action === 'unreachable' || action === 'blocked')
@@ -51,6 +64,22 @@ function planCertificate(
     nodes,
     waves: issuance.kind === 'refuse' ? [] : cutWaves(changed, request.rollout),
   }
+}
+
+/** What an order that is planned will have counted by the time the next one is sent. */
+function spendingOf({ certificate, issuance }: CertificatePlan, observed: Observed): Spending[] {
+  if (issuance.kind !== 'issue' || issuance.resumes) return []
+  const domains = observed.certificates[certificate]?.domains ?? []
+  return [{ at: observed.now.toISOString(), certificate, names: issuance.names, domains, outcome: 'issued' }]
+}
+
+function holdFor(
+  { hold }: CertificateObservation,
+  issuance: Issuance,
+  { insistent, toVersion }: PlanRequest,
+): Hold | undefined {
+  const kept = issuance.kind === 'keep' && !insistent && toVersion === undefined
+  return kept ? holdOn(hold, issuance.from) : undefined
 }
 
 function targetOf(issuance: Issuance): number | undefined {

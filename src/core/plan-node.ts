@@ -2,7 +2,10 @@ import type { Certificate, Leaf } from './certificate.ts'
 import { findDrift } from './drift.ts'
 import type { Drift } from './drift.ts'
 import type { ErrorFacts } from './errors.ts'
+import { sayInstant } from './duration.ts'
+import type { Hold } from './hold.ts'
 import type { Observed } from './observed.ts'
+import { isChange } from './plan.ts'
 import type { NodePlan } from './plan.ts'
 import type { VersionFacts } from './version.ts'
 
@@ -12,10 +15,12 @@ export interface NodeInput {
   readonly wanted: VersionFacts | undefined
   /** Undefined when no version can be had. */
   readonly to: number | undefined
+  /** Keeps the wanted version back from the nodes it names. */
+  readonly hold?: Hold | undefined
 }
 
 /** What one node needs, and why. */
-export function planNode(node: string, { certificate, observed, wanted, to }: NodeInput): NodePlan {
+export function planNode(node: string, { certificate, observed, wanted, to, hold }: NodeInput): NodePlan {
   const seen = observed.nodes[node]
   const answers = seen?.served[certificate.name] ?? []
   const served = answers.flatMap(({ leaf }) => leaf ?? [])
@@ -30,7 +35,16 @@ export function planNode(node: string, { certificate, observed, wanted, to }: No
   const entry = seen.inspection.lineages[certificate.name]?.live.privkey
   const from = entry?.is === 'link' ? entry.number : undefined
   const numbers = { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) }
-  return { node, ...numbers, drift, served, ...decideAction(drift, { issuing: !wanted && to !== undefined }) }
+  const plan = {
+    node,
+    ...numbers,
+    drift,
+    served,
+    ...decideAction(drift, { issuing: !wanted && to !== undefined }),
+  }
+  if (!hold?.nodes.includes(node) || !isChange(plan)) return plan
+  const because = `version ${hold.version} was rolled back at ${sayInstant(hold.since)}`
+  return { ...plan, action: 'none', because, held: hold }
 }
 
 export function planUnreachable(

@@ -32,7 +32,7 @@ const implementations = ['src/state/files.ts', 'src/acme/client.ts', 'providers/
 
 const pureBuiltins = ['node:crypto', 'node:util', 'node:url', 'node:buffer']
 /** Packages that only compute: bytes in, bytes out. */
-const purePackages = ['dns-packet', 'node-forge']
+const purePackages = ['dns-packet', 'node-forge', 'tldts']
 const ourselves = 'certs'
 
 const homes: readonly (readonly [string, RegExp])[] = [

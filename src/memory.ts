@@ -1,0 +1,161 @@
+import { beginAttempt, endAttempt } from './core/backoff.ts'
+import type { Attempts } from './core/backoff.ts'
+import { judgeBudget, judgeUsage, limitsOf } from './core/budget.ts'
+import type { Limits, Spending } from './core/budget.ts'
+import { AcmeError, CertsError } from './core/errors.ts'
+import { sayInstant } from './core/duration.ts'
+import { liftHold, mergeHolds } from './core/hold.ts'
+import type { Hold } from './core/hold.ts'
+import { openLedger } from './ledger.ts'
+import type { Ledger } from './ledger.ts'
+import type { Store } from './state/store.ts'
+
+/** What outlasts a run, so that the next one has patience: failed attempts, orders sent, versions held back. */
+export interface Memory {
+  /** Every certificate's failed attempts and hold, by certificate; most have none. */
+  recall(): Promise<Recollection>
+  spent(directory: string): Promise<readonly Spending[]>
+  /** Writes an order down before it is sent. Throws AcmeError when a limit of the CA is used up. */
+  beforeOrder(order: Order): Promise<void>
+  /** Runs one issuance; what it comes to is remembered, and so is that it began when this process dies in it. */
+  attempt<T>(certificate: string, act: () => Promise<T>): Promise<T>
+  hold(certificate: string, hold: Hold): Promise<void>
+  /** From these nodes, or from all. */
+  lift(certificate: string, nodes: readonly string[] | undefined): Promise<void>
+}
+
+export interface Recollection {
+  readonly attempts: ReadonlyMap<string, Attempts>
+  readonly holds: ReadonlyMap<string, Hold>
+}
+
+interface Order {
+  readonly certificate: string
+  readonly directory: string
+  readonly names: readonly string[]
+  readonly replaces: boolean
+}
+
+/** As far as it matters here; src/acme keeps it. */
+interface OrderUnderWay {
+  readonly directory: string
+  readonly orderUrl?: string
+}
+
+export interface MemoryOptions {
+  readonly store: Store
+  readonly now: () => Date
+  /** An attempt that is interrupted has not failed. */
+  readonly signal: AbortSignal
+  readonly limits?: (directory: string) => Limits | undefined
+}
+
+export function openMemory({ store, now, signal, limits = limitsOf }: MemoryOptions): Memory {
+  const ledgers = new Map<string, Ledger>()
+  const ledger = (directory: string): Ledger => {
+    const known = ledgers.get(directory) ?? openLedger(store, directory, now)
+    ledgers.set(directory, known)
+    return known
+  }
+
+  const readAll = async <T>(prefix: string): Promise<ReadonlyMap<string, T>> => {
+    const found = (await store.list(prefix)).map(async (key) => {
+      const document = await store.get<T>(key)
+      return document ? ([key.slice(prefix.length + 1), document.value] as const) : undefined
+    })
+    return new Map((await Promise.all(found)).filter((one) => one !== undefined))
+  }
+
+  /** What became of the certificate's orders: there is one under way at most, the last, so the others led to nothing. */
+  const settle = async (certificate: string, end: Pick<Spending, 'outcome' | 'failed'>): Promise<void> => {
+    const isOpen = (one: Spending) => one.certificate === certificate && one.outcome === undefined
+    for (const each of ledgers.values()) {
+      if (!(await each.read()).some(isOpen)) continue
+      await each.update((spent) => {
+        const last = spent.findLast(isOpen)
+        return spent.map((one) => {
+          if (!isOpen(one)) return one
+          return one === last ? { ...one, ...end } : { ...one, outcome: 'nothing' }
+        })
+      })
+    }
+  }
+
+  const settleFailed = async (certificate: string, error: unknown): Promise<void> => {
+    const order = await store.get<OrderUnderWay>(`orders/${certificate}`)
+    if (order?.value.orderUrl !== undefined) return
+    const failed =
+      error instanceof AcmeError ? error.subproblems.flatMap(({ identifier }) => identifier ?? []) : []
+    await settle(certificate, { outcome: 'nothing', failed })
+  }
+
+  return {
+    async recall() {
+      const [attempts, holds] = await Promise.all([readAll<Attempts>('attempts'), readAll<Hold>('held')])
+      return { attempts, holds }
+    },
+
+    spent: (directory) => ledger(directory).read(),
+
+    async beforeOrder({ certificate, directory, names, replaces }) {
+      const allowed = limits(directory)
+      if (!allowed || (replaces && allowed.replacingIsFree)) return
+      const { registeredDomains } = await import('./core/registered-domain.ts')
+      const wish = { names, domains: registeredDomains(names) }
+      await ledger(directory).update((spent) => {
+        const used = judgeUsage(judgeBudget(wish, { limits: allowed, spent, now: now() }))
+        if (used) throw refusal(certificate, used, now())
+        return [...spent, { at: now().toISOString(), certificate, ...wish }]
+      })
+    },
+
+    async attempt(certificate, act) {
+      const key = `attempts/${certificate}`
+      const [before, order] = await Promise.all([
+        store.get<Attempts>(key),
+        store.get<OrderUnderWay>(`orders/${certificate}`),
+      ])
+      if (order && limits(order.value.directory)) ledger(order.value.directory)
+      const began = beginAttempt(before?.value, now())
+      const revision = await store.put(key, began, before?.revision)
+      const write = async (attempts: Attempts | undefined) =>
+        attempts ? void (await store.put(key, attempts, revision)) : store.remove(key)
+      // What can't be written in the end stands as it was begun, which errs on the side of patience.
+      try {
+        const done = await act()
+        await Promise.allSettled([settle(certificate, { outcome: 'issued' }), write(undefined)])
+        return done
+      } catch (error) {
+        const because = error instanceof CertsError ? error.message : 'a fault of certs itself'
+        const retryAfterMs = error instanceof AcmeError ? error.retryAfterMs : undefined
+        const after = signal.aborted ? before?.value : endAttempt(began, now(), { because, retryAfterMs })
+        await Promise.allSettled([write(after), settleFailed(certificate, error)])
+        throw error
+      }
+    },
+
+    async hold(certificate, hold) {
+      const found = await store.get<Hold>(`held/${certificate}`)
+      await store.put(`held/${certificate}`, mergeHolds(found?.value, hold), found?.revision)
+    },
+
+    async lift(certificate, nodes) {
+      const found = await store.get<Hold>(`held/${certificate}`)
+      const left = found && liftHold(found.value, nodes)
+      if (left) await store.put(`held/${certificate}`, left, found.revision)
+      else if (found) await store.remove(`held/${certificate}`)
+    },
+  }
+}
+
+function refusal(
+  certificate: string,
+  { because, until }: { because: string; until: string },
+  now: Date,
+): AcmeError {
+  return new AcmeError(`ordering ${certificate} was not tried: ${because}`, {
+    type: 'rateLimited',
+    retryAfterMs: Date.parse(until) - now.getTime(),
+    hint: `run it again after ${sayInstant(until)}: the CA would refuse before`,
+  })
+}
