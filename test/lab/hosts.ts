@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { command } from './command.ts'
 import { openEnclosure, type Enclosure } from './enclosure.ts'
 import { createHost, makeKey, type Host } from './host.ts'
+import { absentPackages, labPrograms } from './packages.ts'
 
 export type { Host } from './host.ts'
 
@@ -35,10 +36,8 @@ export interface Lab extends AsyncDisposable {
 /** Why no host can be booted here, or undefined. */
 export async function hostsMissing(): Promise<string | undefined> {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'hosts of the lab need root on Linux'
-  const tools = 'systemd-nspawn nsenter unshare ip sshd nginx sudo ssh-keygen openssl'.split(' ')
-  const search = 'PATH=$PATH:/usr/sbin:/sbin; for t; do command -v "$t" >/dev/null || printf "%s " "$t"; done'
-  const absent = (await command(['sh', '-c', search, 'sh', ...tools])).stdout.trim()
-  return absent === '' ? undefined : `hosts of the lab need ${absent}`
+  const absent = await absentPackages(labPrograms)
+  return absent.length === 0 ? undefined : `hosts of the lab need: apt-get install ${absent.join(' ')}`
 }
 
 export async function startHosts(options: LabOptions): Promise<Lab> {
@@ -93,6 +92,7 @@ function addressesOf(subnet: number, index: number): { address: string; address6
 
 /** Connects this machine to the lab's bridge; returns n of 10.77.n.0/24 and fd77:0:0:n::/64. */
 async function connectBridge(enclosure: Enclosure): Promise<number> {
+  let refusal = ''
   for (let attempt = 0; attempt < 50; attempt++) {
     const subnet = randomInt(1, 255)
     const device = `certs-lab-${subnet}`
@@ -100,7 +100,9 @@ async function connectBridge(enclosure: Enclosure): Promise<number> {
     if (taken.stdout !== '') continue
     // Both ends vanish with the lab's network namespace.
     const ends = ['type', 'veth', 'peer', 'name', 'uplink', 'netns', `${enclosure.pid}`]
-    if ((await command(['ip', 'link', 'add', device, ...ends])).exitCode !== 0) continue
+    const added = await command(['ip', 'link', 'add', device, ...ends])
+    refusal = added.stderr.trim()
+    if (added.exitCode !== 0) continue
     await enclosure.run(['ip', 'link', 'set', 'uplink', 'master', 'lab', 'up'])
     await writeFile(`/proc/sys/net/ipv6/conf/${device}/disable_ipv6`, '0')
     for (const line of [
@@ -113,5 +115,5 @@ async function connectBridge(enclosure: Enclosure): Promise<number> {
     }
     return subnet
   }
-  throw new Error('no free network in 10.77.0.0/16')
+  throw new Error(`no free network in 10.77.0.0/16: ${refusal}`)
 }
