@@ -6,17 +6,30 @@ import { sayCount } from './core/count.ts'
 import { CertsError, errorFacts } from './core/errors.ts'
 import type { ErrorFacts } from './core/errors.ts'
 import type { Node } from './core/node.ts'
+import type { CaaLock } from './core/caa-lock.ts'
+import { createPreflight } from './preflight.ts'
+import type { PreflightLooks } from './preflight.ts'
 
 export interface CheckFinding {
-  readonly what: 'configuration' | 'state' | 'secret' | 'CA' | 'DNS' | 'node'
+  readonly what: 'configuration' | 'state' | 'secret' | 'CA' | 'DNS' | 'CAA' | 'node'
   readonly on: string
   readonly said: string
   readonly error?: ErrorFacts
 }
 
+/** The CAA records that would lock issuance for all configured names to our account. */
+export function findCaaLocks(app: App): Promise<CaaLock[]> {
+  return createPreflight(app).locks(identifiersOf(app))
+}
+
+function identifiersOf({ settings }: App): string[] {
+  return [...new Set(Object.values(settings.certificates).flatMap(({ names }) => names))]
+}
+
 /** Everything that a run would need, each proved by itself; reads only. */
 export async function checkAll(app: App): Promise<CheckFinding[]> {
   const { settings, store } = app
+  const looks = createPreflight(app)
   const certificates = Object.values(settings.certificates)
   const nodes = Object.values(settings.nodes)
   const configured = `${sayCount(certificates.length, 'certificate')}, ${sayCount(nodes.length, 'node')}`
@@ -27,10 +40,11 @@ export async function checkAll(app: App): Promise<CheckFinding[]> {
       return 'readable'
     }),
     ...Object.keys(settings.dns).map((name) => attempt('secret', `dns.${name}`, () => askSecret(app, name))),
-    attempt('CA', settings.acme.directory, () => askCa(app)),
+    attempt('CA', settings.acme.directory, () => askCa(looks)),
     ...certificates.flatMap((certificate) =>
       certificate.names.map((name) => attempt('DNS', name, () => askDns(app, certificate, name))),
     ),
+    ...identifiersOf(app).map((name) => attempt('CAA', name, () => askCaa(looks, name))),
     ...nodes.map((node) => attempt('node', node.name, () => askNode(app, node))),
   ]
   return Promise.all(checks)
@@ -54,10 +68,26 @@ async function askSecret(app: App, name: string): Promise<string> {
   return 'readable'
 }
 
-async function askCa(app: App): Promise<string> {
-  const { readDirectory } = await import('./acme/directory.ts')
-  const directory = await readDirectory(await app.acme(), app.io.signal)
-  return directory.profiles.length === 0 ? 'answers' : `answers, profiles ${directory.profiles.join(', ')}`
+async function askCa(looks: PreflightLooks): Promise<string> {
+  const { profiles, clock } = await looks.ca()
+  if (clock) throw refusal(clock)
+  return profiles.length === 0 ? 'answers' : `answers, profiles ${profiles.join(', ')}`
+}
+
+async function askCaa(looks: PreflightLooks, name: string): Promise<string> {
+  // Why the CA can't be asked is said once, where it is looked at by itself.
+  const asked = await looks.ca().catch((error: unknown) => {
+    if (error instanceof CertsError) return undefined
+    throw error
+  })
+  const finding = await looks.caa(name, asked?.issuer ?? { identities: [], account: undefined })
+  if (finding.kind === 'allowed') return finding.said
+  if (finding.kind === 'warning') return finding.facts.message
+  throw refusal(finding.facts)
+}
+
+function refusal({ message, hints }: ErrorFacts): CertsError {
+  return new CertsError(message, { hint: hints })
 }
 
 async function askDns(app: App, certificate: Certificate, name: string): Promise<string> {

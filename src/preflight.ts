@@ -1,6 +1,8 @@
 import type { App } from './app.ts'
 import { findCaaObstacle } from './core/caa-finding.ts'
 import type { CaaFinding } from './core/caa-finding.ts'
+import { lockCaa } from './core/caa-lock.ts'
+import type { CaaLock } from './core/caa-lock.ts'
 import type { Issuer } from './core/caa.ts'
 import type { Certificate } from './core/certificate.ts'
 import { judgeClock } from './core/clock.ts'
@@ -21,6 +23,8 @@ export interface PreflightLooks {
   ca(): Promise<AskedCa>
   /** Throws ProviderError when DNS does not say. */
   caa(identifier: string, issuer: Issuer): Promise<CaaFinding>
+  /** The records that would let our account issue for these identifiers and nobody else. Throws CertsError. */
+  locks(identifiers: readonly string[]): Promise<CaaLock[]>
   /** What would stop or disturb an issuance, found out before anything is ordered. */
   of(certificate: Certificate): Promise<Preflight>
 }
@@ -48,9 +52,20 @@ export function createPreflight(app: App): PreflightLooks {
     }
   }
 
+  async function locks(identifiers: readonly string[]): Promise<CaaLock[]> {
+    const [{ issuer }, { findCaa, zoneOf }] = await Promise.all([ca(), dns()])
+    refuseWithoutName(issuer, app.settings.acme.directory)
+    const looks = identifiers.map(async (identifier) => {
+      const found = await findCaa(identifier, signal)
+      return { found, zone: await zoneOf(found.owner) }
+    })
+    return lockCaa(await Promise.all(looks), issuer)
+  }
+
   return {
     ca,
     caa,
+    locks,
     async of({ names }) {
       const asked = await settle(ca)
       if ('failed' in asked) {
@@ -66,6 +81,19 @@ export function createPreflight(app: App): PreflightLooks {
       }
     },
   }
+}
+
+function refuseWithoutName({ identities, account }: Issuer, directory: string): void {
+  const { host } = new URL(directory)
+  if (identities.length === 0) {
+    throw new CertsError(`writing CAA records for ${host} failed: the CA does not say its CAA identity`, {
+      hint: 'its documentation does; set issue "IDENTITY" by hand',
+    })
+  }
+  if (account !== undefined) return
+  throw new CertsError(`writing CAA records for ${host} failed: there is no account at it yet`, {
+    hint: 'the first issuance registers one: certs rollout NAME',
+  })
 }
 
 async function askCa(app: App): Promise<AskedCa> {

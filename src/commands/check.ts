@@ -1,24 +1,29 @@
+import { renderCaaLocks } from '../core/caa-lock.ts'
 import { table } from '../core/paint.ts'
 import { renderErrorFacts } from '../core/render-error.ts'
+import type { Io } from '../io.ts'
 import { choosePaint } from '../progress.ts'
 import { commonHelp, exitCode } from './command.ts'
-import type { Command } from './command.ts'
+import type { Command, Invocation } from './command.ts'
 import { withApp } from './session.ts'
 
 export const command: Command = {
   help: `certs check — configuration, credentials and reachability, without changing anything
 
-Reads the configuration, every secret it names, the state folder, the CA's directory, the
-zone and provider of every name, and logs in to every node.
+Reads the configuration, every secret it names, the state folder, the CA's directory and
+clock, the zone, provider and CAA records of every name, and logs in to every node.
 
 Options
+  --caa              print the CAA records that let only this account issue, by dns-01 alone
 ${commonHelp}
-Example
+Examples
   certs check
+  certs check --caa
 `,
-  options: {},
+  options: { caa: { type: 'boolean' } },
   operands: [],
   async run(invocation, io) {
+    if (invocation.flag('caa')) return printCaaLocks(invocation, io)
     const findings = await withApp(invocation, io, async (app) => {
       const { checkAll } = await import('../check.ts')
       return checkAll(app)
@@ -38,4 +43,14 @@ Example
     }
     return findings.every(({ error }) => !error) ? exitCode.done : exitCode.failed
   },
+}
+
+async function printCaaLocks(invocation: Invocation, io: Io): Promise<number> {
+  const locks = await withApp(invocation, io, async (app) => {
+    const { findCaaLocks } = await import('../check.ts')
+    return findCaaLocks(app)
+  })
+  const text = invocation.flag('json') ? JSON.stringify(locks, null, 2) : renderCaaLocks(locks)
+  io.stdout.write(`${text}\n`)
+  return exitCode.done
 }

@@ -1,0 +1,61 @@
+import { lockingRecord, showCaa } from './caa.ts'
+import type { CaaRecord, CaaSet, Issuer } from './caa.ts'
+
+/** What to set at one name so that nobody else can issue for it or for any name below it. */
+export interface CaaLock {
+  /** The zone that the records are in. */
+  readonly zone: string
+  readonly owner: string
+  /** As they stand in a zone file; empty when all is set. */
+  readonly set: readonly string[]
+  /** Records that would still let others in. */
+  readonly remove: readonly string[]
+}
+
+export interface LockLook {
+  readonly zone: string
+  readonly found: CaaSet
+}
+
+/** One lock for each place where CAA records count for a name: where some stand today, else at the zone's own name. */
+export function lockCaa(looks: readonly LockLook[], issuer: Issuer): CaaLock[] {
+  const places = new Map(looks.map(({ zone, found }) => [placeOf(zone, found), { zone, found }]))
+  return [...places].map(([owner, { zone, found }]) => {
+    const lock = lockingRecord(issuer)
+    const others = found.records.filter((record) => isIssue(record) && !isSame(record, lock))
+    const stands = found.records.some((record) => isSame(record, lock))
+    return {
+      zone,
+      owner,
+      set: stands ? [] : [showCaa(owner, lock)],
+      remove: others.map((record) => showCaa(owner, record)),
+    }
+  })
+}
+
+function placeOf(zone: string, { owner, records }: CaaSet): string {
+  return records.length > 0 ? owner : zone
+}
+
+/** Without an `issuewild` beside it, `issue` binds wildcards, too (RFC 8659 section 4.3). */
+function isIssue({ tag }: CaaRecord): boolean {
+  return tag === 'issue' || tag === 'issuewild'
+}
+
+function isSame(a: CaaRecord, b: CaaRecord): boolean {
+  return a.tag === b.tag && a.value === b.value
+}
+
+/** Lines for a zone file; what is no record is a comment. */
+export function renderCaaLocks(locks: readonly CaaLock[]): string {
+  return locks.map((lock) => renderLock(lock).join('\n')).join('\n\n')
+}
+
+function renderLock({ zone, owner, set, remove }: CaaLock): string[] {
+  if (set.length === 0 && remove.length === 0) return [`; ${owner}: locked to this account already`]
+  return [
+    `; zone ${zone}: only this account may issue for ${owner} and every name below it, by dns-01 alone`,
+    ...set,
+    ...(remove.length > 0 ? ['; in place of', ...remove.map((line) => `; ${line}`)] : []),
+  ]
+}
