@@ -1,5 +1,6 @@
-import { createHash, X509Certificate } from 'node:crypto'
+import { hash, X509Certificate } from 'node:crypto'
 import type { Secret } from './secret.ts'
+import { cutSpki } from './spki.ts'
 
 export const keyTypes = ['ecdsa-p256', 'ecdsa-p384', 'rsa-2048', 'rsa-3072', 'rsa-4096'] as const
 export type KeyType = (typeof keyTypes)[number]
@@ -69,6 +70,7 @@ export function filesOf(version: Version): Record<FileKind, string> {
 /** Reads one PEM or DER certificate. Throws node:crypto's error when it is none. */
 export function readLeaf(certificate: string | Uint8Array): Leaf {
   const x509 = new X509Certificate(certificate)
+  const spki = cutSpki(x509.raw)
   return {
     fingerprint: sha256(x509.raw),
     serial: x509.serialNumber,
@@ -76,8 +78,8 @@ export function readLeaf(certificate: string | Uint8Array): Leaf {
     issuer: commonName(x509.issuer),
     notBefore: x509.validFromDate.toISOString(),
     notAfter: x509.validToDate.toISOString(),
-    keyType: keyTypeOf(x509),
-    spki: sha256(x509.publicKey.export({ type: 'spki', format: 'der' })),
+    keyType: keyTypeOf(x509, spki),
+    spki: sha256(spki),
   }
 }
 
@@ -88,7 +90,7 @@ export function splitPem(text: string): string[] {
 }
 
 export function sha256(bytes: string | Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex')
+  return hash('sha256', bytes, 'hex')
 }
 
 function normalizePem(pem: string): string {
@@ -110,7 +112,16 @@ function commonName(distinguishedName = ''): string {
   return line?.slice(3) ?? distinguishedName.replaceAll('\n', ', ')
 }
 
-function keyTypeOf(x509: X509Certificate): KeyType | 'other' {
+/** How the subjectPublicKeyInfo of an uncompressed point begins (RFC 5480), so that the key need not be decoded. */
+const curves: Readonly<Record<string, KeyType>> = {
+  '3059301306072a8648ce3d020106082a8648ce3d030107034200': 'ecdsa-p256',
+  '3076301006072a8648ce3d020106052b81040022036200': 'ecdsa-p384',
+}
+
+function keyTypeOf(x509: X509Certificate, spki: Buffer): KeyType | 'other' {
+  const start = spki.toString('hex', 0, 26)
+  const curve = Object.keys(curves).find((known) => start.startsWith(known))
+  if (curve) return curves[curve]!
   const { asymmetricKeyType, asymmetricKeyDetails: details } = x509.publicKey
   if (asymmetricKeyType === 'ec' && details?.namedCurve === 'prime256v1') return 'ecdsa-p256'
   if (asymmetricKeyType === 'ec' && details?.namedCurve === 'secp384r1') return 'ecdsa-p384'

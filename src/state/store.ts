@@ -30,6 +30,11 @@ export interface Store extends AsyncDisposable {
   getVersion(certificate: string, number: number): Promise<Version | undefined>
   /** Numbers of the complete versions, ascending. */
   listVersions(certificate: string): Promise<number[]>
+  /**
+   * The newest complete version of each of these certificates, without its key: what a decision needs about
+   * thousands of them. A certificate of which there is nothing at all is left out.
+   */
+  newest(certificates: readonly string[]): Promise<ReadonlyMap<string, Newest>>
   /** The highest number in use, half-written ones included; 0 when none. */
   highestNumber(certificate: string): Promise<number>
 
@@ -43,6 +48,13 @@ export interface Store extends AsyncDisposable {
    * is held, naming the holder (pid, host), its command and since when.
    */
   lock(name: string, holder: Holder): Promise<AsyncDisposable>
+}
+
+export interface Newest {
+  /** Absent when no version is complete. */
+  readonly version?: { readonly number: number; readonly leaf: string }
+  /** As `highestNumber` says. */
+  readonly highest: number
 }
 
 export interface Document<T> {

@@ -1,4 +1,5 @@
 import { createPrivateKey, sign, verify, X509Certificate } from 'node:crypto'
+import { readdirSync } from 'node:fs'
 import { readdir, readlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { fileKinds, filesOf } from '../core/certificate.ts'
@@ -8,8 +9,8 @@ import { Secret } from '../core/secret.ts'
 import type { DurableWrite } from './durable-write.ts'
 import { attempt, isMissing, quote } from './failure.ts'
 import { checkName } from './key.ts'
-import { readPrivate } from './private-file.ts'
-import type { Store } from './store.ts'
+import { readPrivate, readPrivateNow } from './private-file.ts'
+import type { Newest, Store } from './store.ts'
 import type { Turns } from './turns.ts'
 
 /**
@@ -20,17 +21,13 @@ export function versionsIn(
   folder: string,
   turns: Turns,
   write: DurableWrite,
-): Pick<Store, 'addVersion' | 'getVersion' | 'listVersions' | 'highestNumber'> {
+): Pick<Store, 'addVersion' | 'getVersion' | 'listVersions' | 'newest' | 'highestNumber'> {
   const archive = (certificate: string) => join(folder, 'archive', checkName(certificate))
   const live = (certificate: string) => join(folder, 'live', checkName(certificate))
   const pathOf = (certificate: string, kind: FileKind, number: number) =>
     join(archive(certificate), `${kind}${checkNumber(number)}.pem`)
 
-  const listVersions = async (certificate: string) => {
-    const kinds = Map.groupBy(await archived(archive(certificate)), (file) => file.number)
-    const complete = [...kinds].filter(([, files]) => files.length === fileKinds.length)
-    return complete.map(([number]) => number).toSorted((a, b) => a - b)
-  }
+  const listVersions = async (certificate: string) => completeOf(await archived(archive(certificate)))
 
   const pointLive = async (certificate: string) => {
     const newest = (await listVersions(certificate)).at(-1)
@@ -83,19 +80,58 @@ export function versionsIn(
       return { certificate, number, key: new Secret(key), leaf, chain }
     },
 
-    async highestNumber(certificate) {
-      const files = await archived(archive(certificate))
-      return files.reduce((highest, file) => Math.max(highest, file.number), 0)
-    },
+    // Read without yielding: a promise for each of ten thousand small files costs more than the files.
+    newest: (certificates) =>
+      attempt('reading', join(folder, 'archive'), async () => {
+        const found = new Map<string, Newest>()
+        for (const certificate of certificates) {
+          const files = archivedNow(archive(certificate))
+          if (files.length === 0) continue
+          const number = completeOf(files).at(-1)
+          const leaf = number === undefined ? undefined : readPrivateNow(pathOf(certificate, 'cert', number))
+          const version = number === undefined || leaf === undefined ? {} : { version: { number, leaf } }
+          found.set(certificate, { ...version, highest: highestOf(files) })
+        }
+        return found
+      }),
+
+    highestNumber: async (certificate) => highestOf(await archived(archive(certificate))),
   }
 }
 
-async function archived(folder: string): Promise<{ kind: string; number: number }[]> {
+interface Archived {
+  readonly kind: string
+  readonly number: number
+}
+
+async function archived(folder: string): Promise<Archived[]> {
   const names = await attempt('listing', folder, () => readdir(folder).catch(allowMissing))
-  return (names ?? []).flatMap((name) => {
-    const [, kind, number] = /^(privkey|cert|chain|fullchain)([1-9]\d{0,8})\.pem$/.exec(name) ?? []
-    return kind && number ? [{ kind, number: Number(number) }] : []
-  })
+  return (names ?? []).flatMap(parseName)
+}
+
+function archivedNow(folder: string): Archived[] {
+  try {
+    return readdirSync(folder).flatMap(parseName)
+  } catch (error) {
+    allowMissing(error)
+    return []
+  }
+}
+
+function parseName(name: string): Archived[] {
+  const [, kind, number] = /^(privkey|cert|chain|fullchain)([1-9]\d{0,8})\.pem$/.exec(name) ?? []
+  return kind && number ? [{ kind, number: Number(number) }] : []
+}
+
+/** Numbers for which all four files are there, ascending. */
+function completeOf(files: readonly Archived[]): number[] {
+  const kinds = Map.groupBy(files, ({ number }) => number)
+  const complete = [...kinds].filter(([, group]) => group.length === fileKinds.length)
+  return complete.map(([number]) => number).toSorted((a, b) => a - b)
+}
+
+function highestOf(files: readonly Archived[]): number {
+  return files.reduce((highest, file) => Math.max(highest, file.number), 0)
 }
 
 async function linkAt(path: string): Promise<string | undefined> {
