@@ -8,6 +8,10 @@ set -eu
 id=$1 folder=$2
 group=/sys/fs/cgroup/certs-lab-$id
 
+# Held for as long as this process lives: nobody takes the folder for a leftover.
+exec 9<"$folder"
+flock 9
+
 mount -t tmpfs -o mode=755 certs-lab /run
 # cgroup v2 for the hosts, also where the machine itself still runs v1.
 [ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ] || mount -t cgroup2 none /sys/fs/cgroup

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdtemp, readdir, readFile, rm, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -87,16 +88,31 @@ export async function openEnclosure(): Promise<Enclosure> {
   }
 }
 
-/** Folders and empty cgroups of labs whose owner and whose init process were both killed. */
+/**
+ * Removes folders and cgroups of labs whose owner and whose init process were both killed. A lab that lives in
+ * another PID namespace looks like one without an owner: its lock and its processes tell the difference.
+ */
 async function sweep(): Promise<void> {
-  for (const place of [tmpdir(), ...(await cgroupRoots())]) {
-    for (const name of await readdir(place)) {
-      const owner = /^certs-lab-(\d+)-/.exec(name)?.[1]
-      if (owner === undefined || (await exists(`/proc/${owner}`))) continue
-      if (place === tmpdir()) await rm(join(place, name), { recursive: true, force: true })
-      else await endCgroup(join(place, name))
+  for (const folder of await abandoned(tmpdir())) {
+    const free = await command(['flock', '--nonblock', folder, 'true'])
+    if (free.exitCode === 0) await rm(folder, { recursive: true, force: true })
+  }
+  for (const root of await cgroupRoots()) {
+    for (const group of await abandoned(root)) {
+      for (let i = 0; i < 30 && (await populated(group)); i++) await sleep(10)
+      if (!(await populated(group))) await removeCgroup(group)
     }
   }
+}
+
+async function abandoned(place: string): Promise<string[]> {
+  const names = await readdir(place)
+  return names
+    .filter((name) => {
+      const owner = /^certs-lab-(\d+)-/.exec(name)?.[1]
+      return owner !== undefined && !existsSync(`/proc/${owner}`)
+    })
+    .map((name) => join(place, name))
 }
 
 async function cgroupRoots(): Promise<string[]> {
@@ -104,27 +120,15 @@ async function cgroupRoots(): Promise<string[]> {
   return mounts.flatMap(([, place, type]) => (type === 'cgroup2' && place !== undefined ? [place] : []))
 }
 
-async function endCgroup(folder: string): Promise<void> {
-  await writeFile(join(folder, 'cgroup.kill'), '1')
-  for (let i = 0; i < 500 && (await populated(folder)); i++) await sleep(10)
-  await removeCgroup(folder)
-}
-
 /** Whether a process is left in a cgroup or below it. */
 export async function populated(folder: string): Promise<boolean> {
-  return (await readFile(join(folder, 'cgroup.events'), 'utf8')).includes('populated 1')
+  const events = await readFile(join(folder, 'cgroup.events'), 'utf8').catch(() => '')
+  return events.includes('populated 1')
 }
 
 async function removeCgroup(folder: string): Promise<void> {
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
+  for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => [])) {
     if (entry.isDirectory()) await removeCgroup(join(folder, entry.name))
   }
   await rmdir(folder).catch(() => undefined)
-}
-
-async function exists(path: string): Promise<boolean> {
-  return readdir(path).then(
-    () => true,
-    () => false,
-  )
 }

@@ -96,6 +96,16 @@ describe.skipIf(await skipUnless('hosts'))('a lab leaves nothing behind', () => 
     await expect.poll(async () => leftovers(owner.pid), { timeout: 10_000 }).toEqual([])
   })
 
+  test('and takes away no lab that lives in another PID namespace', async () => {
+    await using lab = await startHosts({ nodes: ['sally'] })
+    const elsewhere = ['unshare', '--mount', '--pid', '--fork', '--mount-proc', process.execPath]
+    const source = `${startLab}\nawait lab[Symbol.asyncDispose]()`
+    const { stdout } = await command([...elsewhere, '--input-type=module', '-e', source])
+    expect(stdout).toBe('up\n')
+    expect(await lab.host('sally').exec('echo here')).toBe('here\n')
+    expect(await readdir(lab.folder)).toContain('known_hosts')
+  })
+
   test('after its owner and its init were both killed and another lab has started', async () => {
     const owner = await startOwner()
     const init = (await leftovers(owner.pid)).filter((line) => line.includes('enclosure.sh'))
@@ -114,12 +124,13 @@ describe.skipIf(await skipUnless('hosts'))('a lab leaves nothing behind', () => 
   })
 })
 
+const startLab = `
+  import { startHosts } from ${JSON.stringify(fileURLToPath(new URL('hosts.ts', import.meta.url)))}
+  const lab = await startHosts({ nodes: ['sally'] })
+  console.log('up')`
+
 async function startOwner(): Promise<{ pid: number }> {
-  const source = `
-    import { startHosts } from ${JSON.stringify(fileURLToPath(new URL('hosts.ts', import.meta.url)))}
-    const lab = await startHosts({ nodes: ['sally'] })
-    console.log('up')
-    setInterval(() => lab, 1000)`
+  const source = `${startLab}\nsetInterval(() => lab, 1000)`
   const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
