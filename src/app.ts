@@ -13,6 +13,8 @@ import type { Emit } from './core/event.ts'
 import type { Solver } from './dns/solver.ts'
 import type { Io } from './io.ts'
 import { resolveSecret } from './secrets.ts'
+import { openMemory } from './memory.ts'
+import type { Memory } from './memory.ts'
 import { openFiles } from './state/files.ts'
 import type { Store } from './state/store.ts'
 
@@ -21,6 +23,7 @@ export interface App extends AsyncDisposable {
   readonly io: Io
   readonly settings: Settings
   readonly store: Store
+  readonly memory: Memory
   readonly fleet: Fleet
   readonly emit: Emit
   /** Names this run in the journal. */
@@ -55,6 +58,7 @@ export async function openApp(io: Io, options: AppOptions): Promise<App> {
     providers,
   })
   const store = await openFiles(settings.state)
+  const memory = openMemory({ store, now, signal })
   const fleet = createFleet(createConnect({ agentSocket: env['SSH_AUTH_SOCK'] }), signal)
   const run = `${now().toISOString().slice(0, 19)}Z-${io.random(3)}`
   const { emit } = options
@@ -76,6 +80,7 @@ export async function openApp(io: Io, options: AppOptions): Promise<App> {
     io,
     settings,
     store,
+    memory,
     fleet,
     emit,
     run,
@@ -84,7 +89,8 @@ export async function openApp(io: Io, options: AppOptions): Promise<App> {
     acme,
     async issue(certificate, number) {
       const { issue } = await import('./acme/issue.ts')
-      const deps = { store, solver: await solver(certificate), emit, now, signal, run }
+      const { beforeOrder } = memory
+      const deps = { store, solver: await solver(certificate), emit, now, signal, run, beforeOrder }
       return issue({ certificate, number, acme: await acme() }, deps)
     },
     async sweepTxt() {

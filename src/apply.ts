@@ -2,27 +2,42 @@ import { deploy } from '../deploy/deploy.ts'
 import { rollOut } from '../deploy/rollout.ts'
 import { rollBack } from '../deploy/roll-back.ts'
 import type { App } from './app.ts'
+import { atMost } from './at-most.ts'
 import type { Version } from './core/certificate.ts'
 import { CertsError, errorFacts, StateError } from './core/errors.ts'
+import type { ErrorFacts } from './core/errors.ts'
 import type { CertificatePlan, NodePlan, Plan } from './core/plan.ts'
 import type { CertificateResult, NodeResult, RunResult } from './core/result.ts'
+import { sayParking } from './core/say-parking.ts'
 import { versionFacts } from './core/version.ts'
 import { recordIssuance, recordStep } from './record.ts'
 
 type IssuanceResult = CertificateResult['issuance']
 
+/** Orders in hand at once: enough to hide the CA's and DNS's delays, few enough for both to bear. */
+const ordersAtOnce = 20
+
 /**
- * Does what the plan says and nothing else. Never throws for what a node or a CA does: each step has its
- * result, `done`, `failed` with its error, or `not-run`.
+ * Does what the plan says and nothing else. Versions are issued side by side, and rolled out certificate by
+ * certificate as they come; what fails for one stops no other. Never throws for what a node or a CA does: each step
+ * has its result, `done`, `failed` with its error, or `not-run`.
  */
 export async function apply(plan: Plan, app: App): Promise<RunResult> {
-  const certificates: CertificateResult[] = []
-  for (const certificate of plan.certificates) certificates.push(await applyCertificate(certificate, app))
-  return { run: app.run, certificates }
+  const [ordering, rolling] = [atMost(ordersAtOnce), atMost(1)]
+  const applying = plan.certificates.map(async (each) => {
+    const provided = await ordering(() => provideVersion(each, app))
+    return rolling(() => rollOutCertificate(each, app, provided))
+  })
+  // A fault of ours is thrown only when nothing is at work any more.
+  await Promise.allSettled(applying)
+  return { run: app.run, certificates: await Promise.all(applying) }
 }
 
-async function applyCertificate(plan: CertificatePlan, app: App): Promise<CertificateResult> {
-  const { issuance, version } = await provideVersion(plan, app)
+async function rollOutCertificate(
+  plan: CertificatePlan,
+  app: App,
+  { issuance, version }: Provided,
+): Promise<CertificateResult> {
   if (issuance.status === 'failed') {
     const because = 'there is no version to roll out'
     const nodes = plan.nodes.map(({ node, from }) => ({ node, from, status: 'not-run' as const, because }))
@@ -45,11 +60,13 @@ async function applyCertificate(plan: CertificatePlan, app: App): Promise<Certif
   return { certificate: plan.certificate, issuance, ...rollout, nodes }
 }
 
+interface Provided {
+  readonly issuance: IssuanceResult
+  readonly version?: Version | undefined
+}
+
 /** Issues what is to be issued, or reads the stored version; a failure becomes the result. */
-async function provideVersion(
-  plan: CertificatePlan,
-  app: App,
-): Promise<{ issuance: IssuanceResult; version?: Version }> {
+async function provideVersion(plan: CertificatePlan, app: App): Promise<Provided> {
   const { issuance } = plan
   try {
     switch (issuance.kind) {
@@ -60,15 +77,20 @@ async function provideVersion(
         return { issuance: { status: 'failed', error } }
       }
       case 'keep': {
-        const version = await storedVersion(plan.certificate, issuance, app)
-        return {
-          issuance: { status: 'unchanged', number: version.number, notAfter: issuance.notAfter },
-          version,
-        }
+        const { number, notAfter, parked } = issuance
+        // Key and chain are read only for nodes that get them.
+        const version =
+          plan.waves.length > 0 ? await storedVersion(plan.certificate, issuance, app) : undefined
+        const error = parked && sayParking(plan.certificate, parked)
+        const status = parked ? ('not-run' as const) : ('unchanged' as const)
+        return { issuance: { status, number, notAfter, error }, version }
       }
       case 'issue': {
-        const version = await recordIssuance(app, { ...issuance, certificate: plan.certificate }, () =>
-          app.issue(app.settings.certificates[plan.certificate]!, issuance.number),
+        if (app.io.signal.aborted) return { issuance: { status: 'failed', error: neverBegun(plan) } }
+        const version = await app.memory.attempt(plan.certificate, () =>
+          recordIssuance(app, { ...issuance, certificate: plan.certificate }, () =>
+            app.issue(app.settings.certificates[plan.certificate]!, issuance.number),
+          ),
         )
         const { leaf } = versionFacts(version)
         return { issuance: { status: 'done', number: version.number, notAfter: leaf.notAfter }, version }
@@ -78,6 +100,10 @@ async function provideVersion(
     if (!(error instanceof CertsError)) throw error
     return { issuance: { status: 'failed', error: errorFacts(error) } }
   }
+}
+
+function neverBegun({ certificate }: CertificatePlan): ErrorFacts {
+  return { message: `${certificate}: the run was interrupted before it was issued`, hints: [] }
 }
 
 async function storedVersion(

@@ -6,6 +6,7 @@ import { AcmeError, CertsError } from './core/errors.ts'
 import { sayInstant } from './core/duration.ts'
 import { liftHold, mergeHolds } from './core/hold.ts'
 import type { Hold } from './core/hold.ts'
+import type { Observed } from './core/observed.ts'
 import { openLedger } from './ledger.ts'
 import type { Ledger } from './ledger.ts'
 import type { Store } from './state/store.ts'
@@ -14,7 +15,8 @@ import type { Store } from './state/store.ts'
 export interface Memory {
   /** Every certificate's failed attempts and hold, by certificate; most have none. */
   recall(): Promise<Recollection>
-  spent(directory: string): Promise<readonly Spending[]>
+  /** What the CA at this directory allows, and what is used of it; undefined where its limits are not known. */
+  budget(directory: string): Promise<Observed['budget']>
   /** Writes an order down before it is sent. Throws AcmeError when a limit of the CA is used up. */
   beforeOrder(order: Order): Promise<void>
   /** Runs one issuance; what it comes to is remembered, and so is that it began when this process dies in it. */
@@ -95,7 +97,10 @@ export function openMemory({ store, now, signal, limits = limitsOf }: MemoryOpti
       return { attempts, holds }
     },
 
-    spent: (directory) => ledger(directory).read(),
+    async budget(directory) {
+      const allowed = limits(directory)
+      return allowed && { limits: allowed, spent: await ledger(directory).read() }
+    },
 
     async beforeOrder({ certificate, directory, names, replaces }) {
       const allowed = limits(directory)

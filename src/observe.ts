@@ -2,6 +2,7 @@ import { inspect } from '../deploy/inspect.ts'
 import { programPrefix } from '../deploy/node/program.ts'
 import { handshake } from '../deploy/verify.ts'
 import type { App } from './app.ts'
+import { judgeAttempts } from './core/backoff.ts'
 import type { Certificate } from './core/certificate.ts'
 import { CertsError, errorFacts } from './core/errors.ts'
 import type { Node, Served } from './core/node.ts'
@@ -12,8 +13,9 @@ import type {
   Observed,
 } from './core/observed.ts'
 import { judgeRenewal } from './core/renewal.ts'
-import { versionFacts } from './core/version.ts'
 import type { PreflightLooks } from './preflight.ts'
+import { recallStored } from './stored.ts'
+import type { Stored } from './stored.ts'
 
 export interface Selection {
   readonly certificates: readonly Certificate[]
@@ -22,6 +24,10 @@ export interface Selection {
   readonly forceRenew: boolean
   /** A stored version is asked for. */
   readonly toVersion?: number | undefined
+  /** A person named these certificates: they are tried although attempts failed a moment ago. */
+  readonly insistent?: boolean
+  /** Versions before the newest are of interest. */
+  readonly history?: boolean
   /** False where nothing will be issued, whatever is due: DNS is not asked then. */
   readonly mayIssue?: boolean
   /** A change may follow at once: sessions for it are opened ahead of time. */
@@ -35,15 +41,24 @@ export async function observe(app: App, selection: Selection): Promise<Observed>
   let opened: Promise<PreflightLooks> | undefined
   const looks = () => (opened ??= import('./preflight.ts').then((module) => module.createPreflight(app)))
   const chosen = names.filter((name) => selection.only?.includes(name) ?? true)
-  const [nodes, certificates] = await Promise.all([
+  const { certificates: selected, history = selection.toVersion !== undefined } = selection
+  const recalling = recallStored(app, { certificates: selected, history })
+  const budgeting = app.memory.budget(app.settings.acme.directory)
+  const observeOne = async (certificate: Certificate): Promise<CertificateObservation> => {
+    const stored = await (await recalling)(certificate)
+    return observeCertificate(app, certificate, {
+      selection,
+      looks,
+      stored,
+      budgeted: (await budgeting) !== undefined,
+    })
+  }
+  const [nodes, certificates, budget] = await Promise.all([
     Promise.all(chosen.map(async (name) => [name, await observeNode(app, name, selection)] as const)),
-    Promise.all(
-      selection.certificates.map(
-        async (one) => [one.name, await observeCertificate(app, one, { selection, looks })] as const,
-      ),
-    ),
+    Promise.all(selected.map(async (one) => [one.name, await observeOne(one)] as const)),
+    budgeting,
   ])
-  return { now, nodes: Object.fromEntries(nodes), certificates: Object.fromEntries(certificates) }
+  return { now, nodes: Object.fromEntries(nodes), certificates: Object.fromEntries(certificates), budget }
 }
 
 async function observeNode(app: App, name: string, selection: Selection): Promise<NodeObservation> {
@@ -94,27 +109,27 @@ export function lookAt(app: App, node: Node, { verifyNames }: Certificate): Prom
 interface CertificateLook {
   readonly selection: Selection
   readonly looks: () => Promise<PreflightLooks>
+  readonly stored: Stored
+  /** The CA's limits are known: what they count by is found out. */
+  readonly budgeted: boolean
 }
 
 async function observeCertificate(
   app: App,
   certificate: Certificate,
-  { selection, looks }: CertificateLook,
+  { selection, looks, stored, budgeted }: CertificateLook,
 ): Promise<CertificateObservation> {
-  const { store } = app
-  const numbers = await store.listVersions(certificate.name)
-  const versions = await Promise.all(numbers.map((number) => store.getVersion(certificate.name, number)))
-  const facts = versions.flatMap((version) => (version ? versionFacts(version) : []))
-  const order = await store.get<{ number: number }>(`orders/${certificate.name}`)
-  const underway = order && !numbers.includes(order.value.number) ? { number: order.value.number } : undefined
+  const now = app.io.now()
   const renewal = judgeRenewal({
     certificate,
-    stored: facts.at(-1)?.leaf,
-    now: app.io.now(),
+    stored: stored.versions.at(-1)?.leaf,
+    now,
     forced: selection.forceRenew,
-    underway: underway !== undefined,
+    underway: stored.underway !== undefined,
   })
-  const issuing = renewal.due && selection.toVersion === undefined && selection.mayIssue !== false
+  const mayIssue = !stored.fault && selection.toVersion === undefined && selection.mayIssue !== false
+  const insistent = selection.forceRenew || selection.insistent === true
+  const issuing = renewal.due && mayIssue && !judgeAttempts(stored.attempts, { now, insistent })
   const [challenges, preflight] = issuing
     ? await Promise.all([locateChallenges(app, certificate), (await looks()).of(certificate)])
     : [[], undefined]
@@ -123,12 +138,17 @@ async function observeCertificate(
       app.emit({ kind: 'warning', certificate: certificate.name, message })
   }
   return {
-    versions: facts,
-    highest: await store.highestNumber(certificate.name),
-    ...(underway ? { underway } : {}),
+    ...stored,
     challenges,
+    domains: issuing && budgeted ? await domainsOf(certificate) : [],
     ...(preflight ? { preflight } : {}),
   }
+}
+
+/** Loaded when something is due: the list of public suffixes is large. */
+async function domainsOf({ names }: Certificate): Promise<string[]> {
+  const { registeredDomains } = await import('./core/registered-domain.ts')
+  return registeredDomains(names)
 }
 
 /** Where each TXT record would go: proves delegation, zone and provider before anything is ordered. */

@@ -39,6 +39,7 @@ Example
         only,
         forceRenew: false,
         mayIssue: false,
+        history: true,
         mayChange: true,
       })
       const request = { certificate: certificates[0]!, rollout: app.settings.rollout, toVersion, only }

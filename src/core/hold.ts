@@ -27,3 +27,8 @@ export function liftHold(hold: Hold, nodes: readonly string[] | undefined): Hold
   const left = nodes === undefined ? [] : hold.nodes.filter((node) => !nodes.includes(node))
   return left.length === 0 ? undefined : { ...hold, nodes: left }
 }
+
+/** The way out of a hold, for a person. */
+export function sayHold(certificate: string, { version }: Hold): string {
+  return `version ${version} or older is not brought back by itself; to do so: certs rollout ${certificate}`
+}

@@ -28,13 +28,15 @@ export interface Preflight {
 }
 
 export interface CertificateObservation {
-  /** Complete stored versions, ascending. */
+  /** Complete stored versions, ascending: the newest, or all where older ones are asked for. */
   readonly versions: readonly VersionFacts[]
   /** The highest number the store has in use, half-written versions included. */
   readonly highest: number
   /** The order that an earlier run left unfinished, and the number its version was to have. */
   readonly underway?: { readonly number: number; readonly url?: string }
   readonly challenges: readonly ChallengeObservation[]
+  /** Why the store can't say what it holds. */
+  readonly fault?: ErrorFacts | undefined
   /** Attempts that failed since the last version. */
   readonly attempts?: Attempts | undefined
   readonly hold?: Hold | undefined

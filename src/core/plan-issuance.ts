@@ -26,6 +26,7 @@ export interface IssuanceInput {
 /** Whether the stored version is kept or a new one is issued, and under which number. */
 export function planIssuance(certificate: Certificate, input: IssuanceInput): Issuance {
   const { facts, now, forceRenew, toVersion } = input
+  if (facts.fault) return { kind: 'refuse', because: 'its versions can not be read', errors: [facts.fault] }
   if (toVersion !== undefined) return keepVersion(toVersion, 'this version was asked for', input)
 
   const newest = facts.versions.at(-1)

@@ -1,10 +1,11 @@
 import { sayCount } from './count.ts'
-import { sayInstant, sayValidity } from './duration.ts'
+import { sayInstant } from './duration.ts'
 import { table } from './paint.ts'
 import type { Paint } from './paint.ts'
-import { hasChanges, hasProblems, isChange } from './plan.ts'
-import type { ChallengeObservation } from './observed.ts'
-import type { CertificatePlan, Issuance, NodePlan, Plan } from './plan.ts'
+import { hasChanges, hasProblems, isChange, parkingOf } from './plan.ts'
+import { renderIssuance } from './render-issuance.ts'
+import { sayHold } from './hold.ts'
+import type { CertificatePlan, NodePlan, Plan } from './plan.ts'
 
 /** The plan as a person reads it: one block for each certificate, then one sentence. */
 export function renderPlan(plan: Plan, paint: Paint): string {
@@ -18,7 +19,8 @@ function needsWords({ issuance, nodes }: CertificatePlan): boolean {
   return (
     issuance.kind === 'issue' ||
     issuance.kind === 'refuse' ||
-    nodes.some((node) => node.action !== 'none' || hasNotice(node))
+    parkingOf(issuance) !== undefined ||
+    nodes.some((node) => node.action !== 'none' || node.held || hasNotice(node))
   )
 }
 
@@ -32,49 +34,10 @@ function renderCertificate(plan: CertificatePlan, now: Date, paint: Paint): stri
     sayAction(node),
     paint('dim', node.because),
   ])
-  const lines = [
-    paint('bold', plan.certificate),
-    ...renderIssuance(plan.issuance, now, paint),
-    ...table(rows, '  '),
-  ]
-  return [...lines, ...plan.nodes.flatMap((node) => renderNotes(node, paint))].join('\n')
-}
-
-function renderIssuance(issuance: Issuance, now: Date, paint: Paint): string[] {
-  switch (issuance.kind) {
-    case 'keep':
-      return [
-        `  ${paint('dim', '=')} keep version ${issuance.from}, ${sayValidity(issuance.notAfter, now)}${sayCopy(issuance)}`,
-      ]
-    case 'roll-back':
-      return [`  ${paint('yellow', '~')} roll back, because ${issuance.because}`]
-    case 'refuse':
-      return [
-        `  ${paint('red', '!')} no version can be issued: ${issuance.because}`,
-        ...issuance.errors.flatMap(({ message, hints }) => [
-          `      ${message}`,
-          ...hints.map((hint) => `      hint: ${hint}`),
-        ]),
-      ]
-    case 'issue':
-      return [
-        `  ${paint('green', '+')} ${issuance.resumes ? 'finish the order of' : 'issue'} version ${issuance.number}, because ${issuance.because}`,
-        ...issuance.challenges.map((challenge) => paint('dim', `      ${sayChallenge(challenge)}`)),
-        ...issuance.warnings.flatMap(({ message, hints }) => [
-          `      ${paint('yellow', 'note')}: ${message}`,
-          ...hints.map((hint) => `      hint: ${hint}`),
-        ]),
-      ]
-  }
-}
-
-function sayCopy({ from, number, because }: { from: number; number: number; because: string }): string {
-  return from === number ? '' : `, rolled out as version ${number}: ${because}`
-}
-
-function sayChallenge(challenge: ChallengeObservation): string {
-  if ('error' in challenge) return challenge.error.message
-  return `${challenge.identifier}: TXT ${challenge.name} in zone ${challenge.zone}, by ${challenge.provider}`
+  const held = plan.nodes.find((node) => node.held)?.held
+  const lines = [paint('bold', plan.certificate), ...renderIssuance(plan, now, paint), ...table(rows, '  ')]
+  const notes = plan.nodes.flatMap((node) => renderNotes(node, paint))
+  return [...lines, ...notes, ...(held ? [`  hint: ${sayHold(plan.certificate, held)}`] : [])].join('\n')
 }
 
 function mark(action: NodePlan['action'], paint: Paint): string {
@@ -165,8 +128,10 @@ function sayStuck({ certificates }: Plan): string {
     .flatMap((one) => one.nodes)
     .filter(({ action }) => action === 'unreachable' || action === 'blocked')
   const refused = certificates.filter(({ issuance }) => issuance.kind === 'refuse').length
+  const parked = certificates.filter(({ issuance }) => issuance.kind === 'keep' && issuance.parked).length
   const parts = [
     sayPart(refused, 'certificate', 'can not be issued'),
+    sayPart(parked, 'certificate', 'parked'),
     sayPart(nodes.length, 'node', 'can not be changed'),
   ]
   return `Nothing can be done: ${parts.filter((part) => part !== '').join(', ')}.`

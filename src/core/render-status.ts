@@ -1,10 +1,14 @@
 import { leafOf } from './drift.ts'
 import { sayValidity } from './duration.ts'
+import type { ErrorFacts } from './errors.ts'
+import { sayHold } from './hold.ts'
 import type { Served } from './node.ts'
 import { table } from './paint.ts'
 import type { Paint } from './paint.ts'
 import type { NodeObservation, Observed } from './observed.ts'
+import { parkingOf } from './plan.ts'
 import type { CertificatePlan, Plan } from './plan.ts'
+import { sayParking } from './say-parking.ts'
 
 /** What every node serves and holds, and whether that is right: one table for each certificate. */
 export function renderStatus(plan: Plan, observed: Observed, paint: Paint): string {
@@ -17,10 +21,14 @@ function renderCertificate(
   paint: Paint,
 ): string {
   const header = ['NODE', 'LIVE', 'SERVES', 'STATE'].map((cell) => paint('dim', cell))
-  const rows = nodes.map(({ node, from, action, because }) => {
+  const rows = nodes.map(({ node, from, action, because, held }) => {
     const seen = observed.nodes[node]
     const right = action === 'none'
-    const state = right ? paint('green', 'right') : paint('red', sayState(action, because))
+    const state = held
+      ? paint('yellow', `held: ${because}`)
+      : right
+        ? paint('green', 'right')
+        : paint('red', sayState(action, because))
     return [
       node,
       from === undefined ? '-' : `version ${from}`,
@@ -33,7 +41,18 @@ function renderCertificate(
     ? `version ${stored.number} is stored, ${sayValidity(stored.leaf.notAfter, observed.now)}`
     : 'no version is stored here'
   const due = stored && issuance.kind === 'issue' ? `; a new version is due, because ${issuance.because}` : ''
-  return [`${paint('bold', certificate)}: ${head}${due}`, ...table([header, ...rows], '  ')].join('\n')
+  const parked = parkingOf(issuance)
+  const hints = [
+    ...(parked ? sayLines(sayParking(certificate, parked)) : []),
+    ...nodes.flatMap(({ held }) => (held ? `hint: ${sayHold(certificate, held)}` : [])).slice(0, 1),
+  ].map((line) => `  ${line}`)
+  return [`${paint('bold', certificate)}: ${head}${due}`, ...table([header, ...rows], '  '), ...hints].join(
+    '\n',
+  )
+}
+
+function sayLines({ message, hints }: ErrorFacts): string[] {
+  return [message, ...hints.map((hint) => `hint: ${hint}`)]
 }
 
 function sayState(action: CertificatePlan['nodes'][number]['action'], because: string): string {

@@ -5,10 +5,10 @@ import type { FileKind, Leaf, Version } from './certificate.ts'
 export interface VersionFacts {
   readonly number: number
   readonly leaf: Leaf
-  /** SHA-256 fingerprints of the chain, the leaf's issuer first. */
+  /** SHA-256 fingerprints of the chain, the leaf's issuer first. Empty where no node is to be compared with it. */
   readonly chain: readonly string[]
-  /** SHA-256 of the four files' bytes. */
-  readonly files: Readonly<Record<FileKind, string>>
+  /** SHA-256 of the four files' bytes; likewise. */
+  readonly files: Readonly<Partial<Record<FileKind, string>>>
 }
 
 export function versionFacts(version: Version): VersionFacts {

@@ -1,0 +1,79 @@
+import type { App } from './app.ts'
+import type { Certificate } from './core/certificate.ts'
+import { readLeaf } from './core/certificate.ts'
+import { CertsError, errorFacts } from './core/errors.ts'
+import type { CertificateObservation } from './core/observed.ts'
+import { versionFacts } from './core/version.ts'
+import type { VersionFacts } from './core/version.ts'
+import type { Newest, Store } from './state/store.ts'
+
+export type Stored = Omit<CertificateObservation, 'challenges' | 'preflight' | 'domains'>
+
+export interface StoredOptions {
+  readonly certificates: readonly Certificate[]
+  /** Older versions are of interest, too. */
+  readonly history: boolean
+}
+
+/**
+ * What the store says of certificates: versions, the order under way, failed attempts, holds. Listed once for all,
+ * so that thousands of certificates of which nothing is due cost little more than reading their leaves.
+ */
+export async function recallStored(
+  { store, memory }: Pick<App, 'store' | 'memory'>,
+  { certificates, history }: StoredOptions,
+): Promise<(certificate: Certificate) => Promise<Stored>> {
+  const names = certificates.map(({ name }) => name)
+  const [newest, orders, { attempts, holds }] = await Promise.all([
+    store.newest(names).catch(() => undefined),
+    store.list('orders'),
+    memory.recall(),
+  ])
+  const ordered = new Set(orders)
+  return async (certificate) => {
+    const { name } = certificate
+    try {
+      // One that can't be read has spoilt it for all; now each is on its own.
+      const found = (newest ?? (await store.newest([name]))).get(name)
+      const versions = await readVersions(store, certificate, { found, history })
+      const underway = ordered.has(`orders/${name}`) ? await readOrder(store, name, found) : undefined
+      return {
+        versions,
+        highest: found?.highest ?? 0,
+        ...(underway && { underway }),
+        attempts: attempts.get(name),
+        hold: holds.get(name),
+      }
+    } catch (error) {
+      if (!(error instanceof CertsError)) throw error
+      return { versions: [], highest: 0, fault: errorFacts(error) }
+    }
+  }
+}
+
+/** Key and chain are read where there are nodes to compare them with. */
+async function readVersions(
+  store: Store,
+  { name, nodes }: Certificate,
+  { found, history }: { readonly found: Newest | undefined; readonly history: boolean },
+): Promise<VersionFacts[]> {
+  if (!found?.version) return []
+  const { number, leaf } = found.version
+  if (!history && nodes.length === 0) return [{ number, leaf: readLeaf(leaf), chain: [], files: {} }]
+  const numbers = history ? await store.listVersions(name) : [number]
+  const versions = await Promise.all(numbers.map((one) => store.getVersion(name, one)))
+  return versions.flatMap((version) => (version ? versionFacts(version) : []))
+}
+
+/** An order whose version is stored is over, whatever was left of it. */
+async function readOrder(
+  store: Store,
+  name: string,
+  found: Newest | undefined,
+): Promise<{ number: number } | undefined> {
+  const order = await store.get<{ number: number }>(`orders/${name}`)
+  if (!order) return undefined
+  const { number } = order.value
+  const over = found?.version?.number === number || (await store.listVersions(name)).includes(number)
+  return over ? undefined : { number }
+}
