@@ -64,6 +64,7 @@ export interface Spending {
 
 /** How much of one limit is used. */
 export interface Usage {
+  readonly of: 'set' | 'domain' | 'name' | 'account'
   /** `issuances for this set of names`. */
   readonly what: string
   readonly used: number
@@ -92,34 +93,26 @@ export function judgeBudget(
 ): Usage[] {
   const set = keyOf(names)
   const issuing = spent.filter(({ outcome }) => outcome !== 'nothing')
-  const count = (what: string, { most, windowMs }: Limit, counted: readonly Spending[]): Usage => {
+  const count = (kind: Pick<Usage, 'of' | 'what'>, limit: Limit, counted: readonly Spending[]): Usage => {
+    const { most, windowMs } = limit
     const from = now.getTime() - windowMs
     const instants = counted.map(({ at }) => Date.parse(at)).filter((at) => at > from)
     const oldest = instants.toSorted((a, b) => a - b).at(-most)
     const freeAt = oldest === undefined ? {} : { freeAt: new Date(oldest + windowMs).toISOString() }
-    return { what, used: instants.length, most, windowMs, ...freeAt }
+    return { ...kind, used: instants.length, most, windowMs, ...freeAt }
   }
+  const ofSet = issuing.filter((one) => keyOf(one.names) === set)
   return [
-    count(
-      'issuances for this set of names',
-      limits.perSet,
-      issuing.filter((one) => keyOf(one.names) === set),
-    ),
-    ...domains.map((domain) =>
-      count(
-        `certificates for ${domain}`,
-        limits.perDomain,
-        issuing.filter((one) => one.domains.includes(domain)),
-      ),
-    ),
-    ...names.map((name) =>
-      count(
-        `failed validations of ${name}`,
-        limits.failures,
-        spent.filter((one) => mayHaveFailed(one, name)),
-      ),
-    ),
-    count('orders', limits.orders, spent),
+    count({ of: 'set', what: 'issuances for this set of names' }, limits.perSet, ofSet),
+    ...domains.map((domain) => {
+      const inDomain = issuing.filter((one) => one.domains.includes(domain))
+      return count({ of: 'domain', what: `certificates for ${domain}` }, limits.perDomain, inDomain)
+    }),
+    ...names.map((name) => {
+      const failed = spent.filter((one) => mayHaveFailed(one, name))
+      return count({ of: 'name', what: `failed validations of ${name}` }, limits.failures, failed)
+    }),
+    count({ of: 'account', what: 'orders' }, limits.orders, spent),
   ]
 }
 

@@ -56,6 +56,6 @@ function renderParking({ message, hints }: ErrorFacts, paint: Paint): string[] {
 }
 
 /** The first limit that is met by renewing again and again; of the others, what is half used. */
-function isTelling({ what, used, most }: Usage): boolean {
-  return what.includes('this set') || used * 2 >= most
+function isTelling({ of, used, most }: Usage): boolean {
+  return of === 'set' || used * 2 >= most
 }
