@@ -1,6 +1,8 @@
 import { sayCount } from '../src/core/count.ts'
 import { NodeError } from '../src/core/errors.ts'
+import type { NodeStep } from '../src/core/errors.ts'
 import type { Emit, InstallStep } from '../src/core/event.ts'
+import type { Node, ProbeResult } from '../src/core/node.ts'
 import type { Deployment } from './deployment.ts'
 import type { Fleet } from './fleet.ts'
 import { install } from './install.ts'
@@ -66,34 +68,33 @@ async function installOnce(deployment: Deployment, { fleet, emit, signal }: Mean
   }
 }
 
-/** Handshakes with every endpoint and name, then the probes through every endpoint; undefined when all is right. */
-async function prove(
-  { node, certificate, facts, deadlineMs }: Deployment,
-  { fleet }: Means,
-): Promise<NodeError | undefined> {
+/**
+ * Handshakes with every endpoint and name, and the probes through every endpoint beside them; undefined when
+ * all is right. A probe counts when its own connection showed the new leaf; else it is asked once more.
+ */
+async function prove(deployment: Deployment, { fleet }: Means): Promise<NodeError | undefined> {
+  const { node, certificate, facts, deadlineMs } = deployment
   const open = async (address: string, port: number) => (await fleet.shell(node)).forward(address, port)
   const wanted = {
     names: certificate.verifyNames,
     leafFingerprint: facts.leaf.fingerprint,
     chainFingerprints: facts.chain,
   }
-  const verdict = await verify(node, wanted, { endpoints: node.endpoints, open, deadlineMs })
-  if (!verdict.ok) {
-    return new NodeError(`verification failed: ${verdict.because}`, {
-      node: node.name,
-      step: 'verify',
-      left: 'changed',
-    })
-  }
-  const pairs = certificate.probes.flatMap((one) => node.endpoints.map((endpoint) => ({ one, endpoint })))
-  const results = await Promise.all(pairs.map(({ one, endpoint }) => probe(one, endpoint, { open })))
-  const failed = results.find(({ ok }) => !ok)
-  if (!failed) return undefined
-  return new NodeError(`probe of ${failed.url} failed: ${failed.said}`, {
-    node: node.name,
-    step: 'probe',
-    left: 'changed',
-  })
+  const questions = certificate.probes.flatMap((one) => node.endpoints.map((endpoint) => ({ one, endpoint })))
+  const ask = ({ one, endpoint }: (typeof questions)[number]) => probe(one, endpoint, { open })
+  const [verdict, early] = await Promise.all([
+    verify(node, wanted, { endpoints: node.endpoints, open, deadlineMs }),
+    Promise.all(questions.map(ask)),
+  ])
+  if (!verdict.ok) return unproved(node, 'verify', `verification failed: ${verdict.because}`)
+  const counts = ({ ok, leafFingerprint }: ProbeResult) => ok && leafFingerprint === wanted.leafFingerprint
+  const answers = early.map((result, index) => (counts(result) ? result : ask(questions[index]!)))
+  const failed = (await Promise.all(answers)).find(({ ok }) => !ok)
+  return failed && unproved(node, 'probe', `probe of ${failed.url} failed: ${failed.said}`)
+}
+
+function unproved(node: Node, step: NodeStep, message: string): NodeError {
+  return new NodeError(message, { node: node.name, step, left: 'changed' })
 }
 
 /** `verified at 2 endpoints, probes answered`. */

@@ -1,5 +1,6 @@
 import { type IncomingMessage, request } from 'node:http'
 import { createSecureContext, type TLSSocket } from 'node:tls'
+import { sha256 } from '../src/core/certificate.ts'
 import type { Probe } from '../src/core/certificate.ts'
 import type { Endpoint, ProbeResult } from '../src/core/node.ts'
 import { printableLine } from '../src/core/printable.ts'
@@ -40,7 +41,8 @@ export async function probe(
       const bytes = await bodyLength(answer)
       const said = `${say(answer, bytes)}${sayDistrust(socket)}`
       const because = judge(answer, wanted)
-      return because ? result(false, `${said}: ${because}`) : result(true, said)
+      const leafFingerprint = sha256(socket.getPeerCertificate().raw)
+      return { ...result(!because, because ? `${said}: ${because}` : said), leafFingerprint }
     } finally {
       socket.destroy()
     }

@@ -1,7 +1,7 @@
 import { access, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { z } from 'zod'
+import { prettifyError } from 'zod'
 import { ConfigError } from '../core/errors.ts'
 import type { Environment } from '../secrets.ts'
 import { normalize } from './normalize.ts'
@@ -31,7 +31,7 @@ export async function loadConfig(options: LoadOptions): Promise<Settings> {
   const parsed = configSchema(options.providers).safeParse(await importDefault(file))
   if (!parsed.success) {
     throw new ConfigError(`reading ${file} failed`, {
-      detail: z.prettifyError(parsed.error),
+      detail: prettifyError(parsed.error),
       hint: 'edit it; certs init --config OTHER writes an example to compare with',
     })
   }

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { ProviderDescription, Setting } from '../../providers/provider.ts'
 import { keyTypes } from '../core/certificate.ts'
 import { parseDuration } from '../core/duration.ts'

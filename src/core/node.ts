@@ -107,6 +107,8 @@ export interface ProbeResult {
   readonly url: string
   readonly endpoint: Endpoint
   readonly ok: boolean
+  /** SHA-256 of the leaf that this connection showed; absent when no answer came. */
+  readonly leafFingerprint?: string
   /** `200 image/png, 4.1 kB` or the reason. */
   readonly said: string
 }

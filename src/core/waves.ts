@@ -13,19 +13,22 @@ export interface RolloutSettings {
   readonly deadlineMs: number
 }
 
-/** Cuts nodes, in their order, into the canary and the waves after it; empty waves are left out. */
+/**
+ * Cuts nodes, in their order, into the canary and the waves after it. A wave that would add no more nodes than
+ * the canary had is taken together with the next one: it would cost time and prove nothing new.
+ */
 export function cutWaves(
   nodes: readonly string[],
-  settings: Pick<RolloutSettings, 'canary' | 'waves'>,
+  { canary, waves }: Pick<RolloutSettings, 'canary' | 'waves'>,
 ): string[][] {
-  const shares = settings.waves.map((share) => Math.ceil(share * nodes.length))
-  const ends = [settings.canary, ...shares, nodes.length]
-  const waves: string[][] = []
-  let start = 0
-  for (const end of ends) {
-    const wave = nodes.slice(start, Math.max(start, end))
-    if (wave.length > 0) waves.push(wave)
-    start += wave.length
+  const shares = waves.map((share) => Math.ceil(share * nodes.length))
+  const cut: string[][] = canary > 0 && nodes.length > 0 ? [nodes.slice(0, canary)] : []
+  let start = cut.flat().length
+  for (const end of [...shares, nodes.length]) {
+    if (end - start <= canary && end < nodes.length) continue
+    const wave = nodes.slice(start, end)
+    if (wave.length > 0) cut.push(wave)
+    start = Math.max(start, end)
   }
-  return waves
+  return cut
 }

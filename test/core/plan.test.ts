@@ -33,7 +33,7 @@ test('the night of the incident: issue, then canary and waves, with the reason o
       ~ sally            version 2 → 3  it serves a certificate by R10, expired 10 hours ago
       ~ esme             version 2 → 3  it serves a certificate by R10, expired 10 hours ago
 
-    Plan: 1 version to issue, 4 nodes to change: first cdn-frankfurt-1, then cdn-fremont-1, then sally and esme."
+    Plan: 1 version to issue, 4 nodes to change: first cdn-frankfurt-1, then cdn-fremont-1, sally and esme."
   `)
 })
 
@@ -72,7 +72,7 @@ test('a node that can not be reached comes last, fails the plan, and holds up no
       ! cdn-frankfurt-1  not reached    connection refused
       hint: cdn-frankfurt-1: is sshd running?
 
-    Plan: 3 nodes to change, 1 node left out: first cdn-fremont-1, then sally, then esme."
+    Plan: 3 nodes to change, 1 node left out: first cdn-fremont-1, then sally and esme."
   `)
 })
 

@@ -4,13 +4,19 @@ import { cutWaves } from '../../src/core/waves.ts'
 const nodes = ['a', 'b', 'c', 'd']
 
 test.each([
-  [{ canary: 1, waves: [0.5, 1] }, [['a'], ['b'], ['c', 'd']]],
+  [{ canary: 1, waves: [0.5, 1] }, [['a'], ['b', 'c', 'd']]],
   [{ canary: 1, waves: [1] }, [['a'], ['b', 'c', 'd']]],
   [{ canary: 0, waves: [1] }, [['a', 'b', 'c', 'd']]],
   [{ canary: 9, waves: [0.5, 1] }, [['a', 'b', 'c', 'd']]],
-  [{ canary: 2, waves: [0.25, 0.75] }, [['a', 'b'], ['c'], ['d']]],
+  [{ canary: 2, waves: [0.25, 0.75] }, [['a', 'b'], ['c', 'd']]],
 ])('cuts four nodes by %j', (settings, waves) => {
   expect(cutWaves(nodes, settings)).toEqual(waves)
+})
+
+test('ten nodes go as one, half of all, and the rest', () => {
+  const ten = 'abcdefghij'.split('')
+  const cut = cutWaves(ten, { canary: 1, waves: [0.5, 1] })
+  expect(cut.map((wave) => wave.length)).toEqual([1, 4, 5])
 })
 
 test('no node, no wave', () => {

@@ -14,7 +14,7 @@ describe.skipIf(await skipUnless('hosts'))('a run killed with SIGKILL converges 
     incident = await startIncident({ cdn: ['cdn-frankfurt-1', 'sally'], pebble: { PEBBLE_AUTHZREUSE: '0' } })
     expect(await incident.certs(`rollout ${site}`)).toMatchObject({ exitCode: 0 })
   })
-  afterAll(async () => await incident?.[Symbol.asyncDispose]())
+  afterAll(async () => incident?.[Symbol.asyncDispose]())
 
   const orders = () =>
     incident.pebble.log().match(/Added order/g)?.length ?? 0

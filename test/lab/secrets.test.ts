@@ -96,9 +96,9 @@ describe.skipIf(await skipUnless('hosts'))('key material', () => {
 /** Command lines and environments of every process of this machine, those of the lab's hosts included. */
 function watchProcesses(): { end(): Promise<string[]> } {
   const seen = new Set<string>()
-  let ended = false
+  const ending = new AbortController()
   const watching = (async () => {
-    while (!ended) {
+    while (!ending.signal.aborted) {
       const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
       const files = pids.flatMap((pid) => [`/proc/${pid}/cmdline`, `/proc/${pid}/environ`])
       const texts = await Promise.all(files.map((file) => readFile(file, 'latin1').catch(() => '')))
@@ -108,7 +108,7 @@ function watchProcesses(): { end(): Promise<string[]> } {
   })()
   return {
     async end() {
-      ended = true
+      ending.abort()
       await watching
       return [...seen]
     },
