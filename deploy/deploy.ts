@@ -88,7 +88,7 @@ async function prove(deployment: Deployment, { fleet }: Means): Promise<NodeErro
   ])
   if (!verdict.ok) return unproved(node, 'verify', `verification failed: ${verdict.because}`)
   const counts = ({ ok, leafFingerprint }: ProbeResult) => ok && leafFingerprint === wanted.leafFingerprint
-  const answers = early.map((result, index) => (counts(result) ? result : ask(questions[index]!)))
+  const answers = early.map(async (result, index) => (counts(result) ? result : ask(questions[index]!)))
   const failed = (await Promise.all(answers)).find(({ ok }) => !ok)
   return failed && unproved(node, 'probe', `probe of ${failed.url} failed: ${failed.said}`)
 }

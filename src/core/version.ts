@@ -18,6 +18,6 @@ export function versionFacts(version: Version): VersionFacts {
     number: version.number,
     leaf: readLeaf(version.leaf),
     chain: splitPem(version.chain).map((pem) => readLeaf(pem).fingerprint),
-    files: Object.fromEntries(sums) as Record<FileKind, string>,
+    files: Object.fromEntries(sums),
   }
 }

@@ -53,7 +53,7 @@ describe.skipIf(await skipUnless('hosts'))('the way out of the incident', () => 
         ~ sally            version 2 → 3  it serves version 2, expired … ago
         ~ esme             version 2 → 3  it serves version 2, expired … ago
 
-      Plan: 1 version to issue, 4 nodes to change: first cdn-frankfurt-1, then cdn-fremont-1, then sally and esme.
+      Plan: 1 version to issue, 4 nodes to change: first cdn-frankfurt-1, then cdn-fremont-1, sally and esme.
       "
     `)
     expect(exitCode).toBe(3)
