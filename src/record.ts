@@ -37,7 +37,7 @@ export function recordIssuance<Done extends { readonly number: number }>(
 }
 
 /** The intent is durable before the act; how it ended follows, and a failure is passed on. */
-async function record<Done>(
+export async function record<Done>(
   { store, run, io }: App,
   line: Omit<Entry, 'at' | 'run' | 'phase'>,
   act: () => Promise<{ done: Done; facts: Entry['facts'] }>,

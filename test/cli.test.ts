@@ -48,6 +48,7 @@ test.each([
   'verify',
   'history',
   'check',
+  'export',
   'nodes trust',
   'init',
   'completion',

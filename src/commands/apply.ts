@@ -1,10 +1,8 @@
-import { createInterface } from 'node:readline/promises'
 import { hasChanges } from '../core/plan.ts'
-import { ConfigError } from '../core/errors.ts'
 import { selectCertificates } from '../core/selection.ts'
-import type { Io } from '../io.ts'
 import { commonHelp } from './command.ts'
 import type { Command } from './command.ts'
+import { confirm, mustAsk } from './confirm.ts'
 import { execute, report } from './execution.ts'
 import { prepare, showPlan } from './preparation.ts'
 import { withApp } from './session.ts'
@@ -27,12 +25,7 @@ Examples
   options: { yes: { type: 'boolean' }, 'force-renew': { type: 'boolean' }, force: { type: 'boolean' } },
   operands: ['NAME…'],
   async run(invocation, io) {
-    const asks = !invocation.flag('yes')
-    if (asks && (!io.stdin.isTTY || invocation.flag('json'))) {
-      throw new ConfigError('certs apply: this is no terminal, so nobody can be asked', {
-        hint: 'certs apply --yes',
-      })
-    }
+    const asks = mustAsk('certs apply', invocation, io)
     const outcome = await withApp(invocation, io, async (app, progress) => {
       const certificates = selectCertificates(app.settings.certificates, invocation.operands)
       await using _lock = await app.lock()
@@ -46,23 +39,10 @@ Examples
       progress.clear()
       if (!invocation.flag('json')) showPlan(prepared.plan, invocation, io)
       if (prepared.unsafe && !invocation.flag('force')) throw prepared.unsafe
-      if (asks && !(await confirm(io))) return { kind: 'declined' as const, prepared }
+      if (asks && !(await confirm('Do this?', io))) return { kind: 'declined' as const, prepared }
       return await execute(app, prepared, invocation)
     })
     if (outcome.kind === 'declined') io.stdout.write('Nothing was changed.\n')
     return report(outcome, invocation, io)
   },
-}
-
-async function confirm(io: Io): Promise<boolean> {
-  const terminal = createInterface({ input: io.stdin, output: io.stderr })
-  try {
-    const answer = await terminal.question('Do this? Only "yes" goes on: ', { signal: io.signal })
-    return answer.trim() === 'yes'
-  } catch {
-    io.stderr.write('\n')
-    return false
-  } finally {
-    terminal.close()
-  }
 }

@@ -11,6 +11,7 @@ const verbs = [
   'verify',
   'history',
   'check',
+  'export',
   'nodes',
   'init',
   'completion',

@@ -17,6 +17,9 @@ Make it so
   apply [NAME…]        show the plan, ask, do it
   rollback NAME        go back to the version before, on every node
 
+Keys
+  export NAME          one version with its key, as a PEM or PKCS#12 file
+
 Set up
   init                 write a commented certs.config.ts
   nodes trust NODE     show a node's host key and trust it

@@ -52,10 +52,10 @@ Examples
   },
 }
 
-export function parseVersion(text: string | undefined): number | undefined {
+export function parseVersion(text: string | undefined, option = '--to-version'): number | undefined {
   if (text === undefined) return undefined
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
-  throw new ConfigError(`--to-version "${text}" is not a version number`, {
+  throw new ConfigError(`${option} "${text}" is not a version number`, {
     hint: 'certs history shows the numbers in use',
   })
 }

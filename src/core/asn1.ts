@@ -34,9 +34,8 @@ export function nothing(): Asn1 {
   return create(Class.UNIVERSAL, Type.NULL, false, '')
 }
 
-/** UTF-16, big-endian. */
 export function bmpString(text: string): Asn1 {
-  return create(Class.UNIVERSAL, Type.BMPSTRING, false, binary(Buffer.from(text, 'utf16le').swap16()))
+  return create(Class.UNIVERSAL, Type.BMPSTRING, false, text)
 }
 
 /** `[number] EXPLICIT`. */
@@ -44,8 +43,9 @@ export function tagged(number: number, inner: Asn1): Asn1 {
   return create(Class.CONTEXT_SPECIFIC, number, true, [inner])
 }
 
-export function readDer(bytes: Uint8Array): Asn1 {
-  return forge.asn1.fromDer(binary(bytes))
+/** `[number] IMPLICIT OCTET STRING`. */
+export function taggedOctets(number: number, bytes: Uint8Array): Asn1 {
+  return create(Class.CONTEXT_SPECIFIC, number, false, binary(bytes))
 }
 
 export function writeDer(value: Asn1): Buffer {

@@ -52,6 +52,11 @@ const words: Readonly<
   'txt-remove': ['removed', 'remove', (_one, facts) => sayTxt(facts)],
   'challenge-answer': ['answered', 'answer', (_one, facts) => `the challenge for ${facts['identifier']}`],
   'order-finalize': ['finalized', 'finalize', (one) => `the order of ${one.certificate}`],
+  export: [
+    'exported',
+    'export',
+    (one, facts) => `version ${facts['number']} of ${one.certificate} with its key to ${facts['file']}`,
+  ],
   'version-store': ['stored', 'store', (one, facts) => `version ${facts['number']} of ${one.certificate}`],
 }
 
