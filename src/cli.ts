@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { randomBytes } from 'node:crypto'
 import { homedir } from 'node:os'
 import { parseArgs } from 'node:util'
 import type { Command, Invocation } from './commands/command.ts'
@@ -15,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   apply: () => import('./commands/apply.ts'),
   rollout: () => import('./commands/rollout.ts'),
   rollback: () => import('./commands/rollback.ts'),
+  renew: () => import('./commands/renew.ts'),
   status: () => import('./commands/status.ts'),
   verify: () => import('./commands/verify.ts'),
   history: () => import('./commands/history.ts'),
@@ -47,7 +47,7 @@ async function main(argv: readonly string[]): Promise<number> {
     home: homedir(),
     uid: process.getuid?.() ?? 0,
     now: () => new Date(),
-    random: (bytes) => randomBytes(bytes).toString('hex'),
+    random: (bytes) => Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))).toString('hex'),
     signal: interruption.signal,
     commandLine: ['certs', ...argv].join(' '),
   }

@@ -18,7 +18,7 @@ export interface Memory {
   /** What the CA at this directory allows, and what is used of it; undefined where its limits are not known. */
   budget(directory: string): Promise<Observed['budget']>
   /** Writes an order down before it is sent. Throws AcmeError when a limit of the CA is used up. */
-  beforeOrder(order: Order): Promise<void>
+  readonly beforeOrder: (order: Order) => Promise<void>
   /** Runs one issuance; what it comes to is remembered, and so is that it began when this process dies in it. */
   attempt<T>(certificate: string, act: () => Promise<T>): Promise<T>
   hold(certificate: string, hold: Hold): Promise<void>
@@ -102,7 +102,7 @@ export function openMemory({ store, now, signal, limits = limitsOf }: MemoryOpti
       return allowed && { limits: allowed, spent: await ledger(directory).read() }
     },
 
-    async beforeOrder({ certificate, directory, names, replaces }) {
+    beforeOrder: async ({ certificate, directory, names, replaces }) => {
       const allowed = limits(directory)
       if (!allowed || (replaces && allowed.replacingIsFree)) return
       const { registeredDomains } = await import('./core/registered-domain.ts')

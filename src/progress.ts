@@ -16,8 +16,13 @@ export interface Progress {
 
 const events = channel('certs:event')
 
-export function createProgress(io: Io): Progress {
-  const { emit, clear, close } = io.stderr.isTTY ? movingLines(io) : plainLines(io)
+export interface ProgressOptions {
+  /** Where nobody watches: of all events, only warnings are shown. */
+  readonly quiet?: boolean
+}
+
+export function createProgress(io: Io, { quiet = false }: ProgressOptions = {}): Progress {
+  const { emit, clear, close } = io.stderr.isTTY ? movingLines(io) : plainLines(io, quiet)
   return {
     emit(event) {
       // The published event is what an observer in this process may listen to; it is synchronous.
@@ -33,9 +38,10 @@ export function choosePaint(io: Io, stream: { readonly isTTY?: boolean }): Paint
   return stream.isTTY && !io.env['NO_COLOR'] && io.env['TERM'] !== 'dumb' ? colourPaint : plainPaint
 }
 
-function plainLines({ stderr }: Io): Progress {
+function plainLines({ stderr }: Io, quiet: boolean): Progress {
   return {
     emit(event) {
+      if (quiet && event.kind !== 'warning') return
       const saying = sayEvent(event)
       if (saying) stderr.write(`${saying.subject}: ${saying.text}\n`)
     },

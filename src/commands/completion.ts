@@ -7,6 +7,7 @@ const verbs = [
   'apply',
   'rollout',
   'rollback',
+  'renew',
   'status',
   'verify',
   'history',

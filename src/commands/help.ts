@@ -15,6 +15,7 @@ See what is
 Make it so
   rollout NAME         plan and apply for one certificate, without a question
   apply [NAME…]        show the plan, ask, do it
+  renew [NAME…]        what a timer runs: everything due, silent when nothing is
   rollback NAME        go back to the version before, on every node
 
 Keys

@@ -1,3 +1,5 @@
+import type { App } from '../app.ts'
+import type { Plan } from '../core/plan.ts'
 import { planRollBack } from '../core/roll-back.ts'
 import { selectCertificates, selectNodes } from '../core/selection.ts'
 import { commonHelp } from './command.ts'
@@ -11,7 +13,8 @@ export const command: Command = {
   help: `certs rollback NAME — go back to the version before, on every node
 
 Points live at a version that the node already holds, tests and reloads nginx, and
-verifies by handshake. Nothing is issued and no key leaves the controller.
+verifies by handshake. Nothing is issued and no key leaves the controller. certs renew and
+apply do not bring the version back; certs rollout NAME does, and so does a newer version.
 
 Options
   --to-version N     go back to this version instead of the one before
@@ -44,8 +47,21 @@ Example
       })
       const request = { certificate: certificates[0]!, rollout: app.settings.rollout, toVersion, only }
       const plan = planRollBack(request, observed)
-      return await execute(app, { plan, unsafe: judge(app, plan, { certificates, observed }) }, invocation)
+      const unsafe = judge(app, plan, { certificates, observed })
+      if (!unsafe || invocation.flag('force')) await holdBack(app, plan)
+      return await execute(app, { plan, unsafe }, invocation)
     })
     return report(outcome, invocation, io)
   },
+}
+
+/** Before anything is changed: the next run of the timer must not bring back what a person is taking away. */
+async function holdBack(app: App, plan: Plan): Promise<void> {
+  for (const { certificate, nodes } of plan.certificates) {
+    const versions = nodes.flatMap(({ node, action, from }) =>
+      action === 'roll-back' && from !== undefined ? [[node, from] as const] : [],
+    )
+    if (versions.length === 0) continue
+    await app.memory.hold(certificate, { nodes: Object.fromEntries(versions), since: plan.at })
+  }
 }

@@ -42,11 +42,12 @@ Examples
       const only = selectNodes(certificates, invocation.values('node'))
       await using _lock = await app.lock()
       await app.sweepTxt()
-      return await execute(
-        app,
-        await prepare(app, { certificates, only, forceRenew, toVersion, mayChange: true }),
-        invocation,
-      )
+      const wish = { certificates, only, forceRenew, toVersion, insistent: true, mayChange: true }
+      const prepared = await prepare(app, wish)
+      const done = await execute(app, prepared, invocation)
+      // What was rolled back and is now asked for again is no longer held back.
+      for (const { name } of certificates) await app.memory.lift(name, only)
+      return done
     })
     return report(outcome, invocation, io)
   },

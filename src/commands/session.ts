@@ -1,6 +1,6 @@
 import type { App } from '../app.ts'
 import { createProgress } from '../progress.ts'
-import type { Progress } from '../progress.ts'
+import type { Progress, ProgressOptions } from '../progress.ts'
 import type { Io } from '../io.ts'
 import type { Invocation } from './command.ts'
 
@@ -9,8 +9,9 @@ export async function withApp<Result>(
   invocation: Invocation,
   io: Io,
   act: (app: App, progress: Progress) => Promise<Result>,
+  shown: ProgressOptions = {},
 ): Promise<Result> {
-  const progress = createProgress(io)
+  const progress = createProgress(io, shown)
   try {
     const { openApp } = await import('../app.ts')
     const options = {

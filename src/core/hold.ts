@@ -1,34 +1,38 @@
-/** A person rolled a version back: no run that nobody watches brings it to these nodes again. */
+/** A person rolled a certificate back: no run that nobody watches brings the version to these nodes again. */
 export interface Hold {
-  /** Versions up to this number are held back; a newer one goes out as always. */
-  readonly version: number
-  readonly nodes: readonly string[]
+  /** By node, the highest version that is held back from it; a newer one goes out as always. */
+  readonly nodes: Readonly<Record<string, number>>
   /** ISO 8601. */
   readonly since: string
 }
 
-/** The hold that keeps back this version, or undefined when it may go out. */
-export function holdOn(hold: Hold | undefined, version: number): Hold | undefined {
-  return hold && version <= hold.version ? hold : undefined
+export interface Held {
+  readonly version: number
+  readonly since: string
 }
 
-/** One hold out of the one that stands and a new one. */
+/** Whether a version is held back from a node. */
+export function heldBack(hold: Hold | undefined, node: string, version: number): Held | undefined {
+  const highest = hold?.nodes[node]
+  return hold && highest !== undefined && version <= highest
+    ? { version: highest, since: hold.since }
+    : undefined
+}
+
 export function mergeHolds(before: Hold | undefined, next: Hold): Hold {
-  if (!before) return next
-  return {
-    version: Math.max(before.version, next.version),
-    nodes: [...new Set([...before.nodes, ...next.nodes])],
-    since: next.since,
-  }
+  const nodes = Object.entries(next.nodes).map(([node, version]) => {
+    return [node, Math.max(version, before?.nodes[node] ?? 0)] as const
+  })
+  return { nodes: { ...before?.nodes, ...Object.fromEntries(nodes) }, since: next.since }
 }
 
 /** What is left of a hold when it is lifted from these nodes (undefined: all). */
-export function liftHold(hold: Hold, nodes: readonly string[] | undefined): Hold | undefined {
-  const left = nodes === undefined ? [] : hold.nodes.filter((node) => !nodes.includes(node))
-  return left.length === 0 ? undefined : { ...hold, nodes: left }
+export function liftHold({ nodes, since }: Hold, lifted: readonly string[] | undefined): Hold | undefined {
+  const left = Object.entries(nodes).filter(([node]) => lifted && !lifted.includes(node))
+  return left.length === 0 ? undefined : { nodes: Object.fromEntries(left), since }
 }
 
 /** The way out of a hold, for a person. */
-export function sayHold(certificate: string, { version }: Hold): string {
-  return `version ${version} or older is not brought back by itself; to do so: certs rollout ${certificate}`
+export function sayHold(certificate: string, { version }: Held): string {
+  return `version ${version} does not come back by itself; to bring it: certs rollout ${certificate}`
 }

@@ -1,7 +1,5 @@
 import type { Certificate } from './certificate.ts'
 import type { Spending } from './budget.ts'
-import { holdOn } from './hold.ts'
-import type { Hold } from './hold.ts'
 import type { CertificateObservation, Observed } from './observed.ts'
 import { planIssuance } from './plan-issuance.ts'
 import { planNode } from './plan-node.ts'
@@ -49,7 +47,7 @@ function planCertificate(
   const base = planIssuance(certificate, { facts, lineages, now, forceRenew, insistent, toVersion, budget })
 
   const wanted = base.kind === 'keep' ? renumber(facts, base) : undefined
-  const hold = holdFor(facts, base, request)
+  const hold = insistent || toVersion !== undefined ? undefined : facts.hold
   const unordered = names.map((node) =>
     planNode(node, { certificate, observed, wanted, to: targetOf(base), hold }),
   )
@@ -71,15 +69,6 @@ function spendingOf({ certificate, issuance }: CertificatePlan, observed: Observ
   if (issuance.kind !== 'issue' || issuance.resumes) return []
   const domains = observed.certificates[certificate]?.domains ?? []
   return [{ at: observed.now.toISOString(), certificate, names: issuance.names, domains, outcome: 'issued' }]
-}
-
-function holdFor(
-  { hold }: CertificateObservation,
-  issuance: Issuance,
-  { insistent, toVersion }: PlanRequest,
-): Hold | undefined {
-  const kept = issuance.kind === 'keep' && !insistent && toVersion === undefined
-  return kept ? holdOn(hold, issuance.from) : undefined
 }
 
 function targetOf(issuance: Issuance): number | undefined {

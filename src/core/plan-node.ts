@@ -3,6 +3,7 @@ import { findDrift } from './drift.ts'
 import type { Drift } from './drift.ts'
 import type { ErrorFacts } from './errors.ts'
 import { sayInstant } from './duration.ts'
+import { heldBack } from './hold.ts'
 import type { Hold } from './hold.ts'
 import type { Observed } from './observed.ts'
 import { isChange } from './plan.ts'
@@ -15,7 +16,6 @@ export interface NodeInput {
   readonly wanted: VersionFacts | undefined
   /** Undefined when no version can be had. */
   readonly to: number | undefined
-  /** Keeps the wanted version back from the nodes it names. */
   readonly hold?: Hold | undefined
 }
 
@@ -42,9 +42,10 @@ export function planNode(node: string, { certificate, observed, wanted, to, hold
     served,
     ...decideAction(drift, { issuing: !wanted && to !== undefined }),
   }
-  if (!hold?.nodes.includes(node) || !isChange(plan)) return plan
-  const because = `version ${hold.version} was rolled back at ${sayInstant(hold.since)}`
-  return { ...plan, action: 'none', because, held: hold }
+  const held = wanted && isChange(plan) ? heldBack(hold, node, wanted.number) : undefined
+  if (!held) return plan
+  const because = `version ${held.version} was rolled back at ${sayInstant(held.since)}`
+  return { ...plan, action: 'none', because, held }
 }
 
 export function planUnreachable(

@@ -3,7 +3,7 @@ import type { Usage } from './budget.ts'
 import type { KeyType, Leaf } from './certificate.ts'
 import type { Drift } from './drift.ts'
 import type { ErrorFacts } from './errors.ts'
-import type { Hold } from './hold.ts'
+import type { Held } from './hold.ts'
 import type { ChallengeObservation } from './observed.ts'
 
 export type Issuance =
@@ -55,7 +55,7 @@ export interface NodePlan {
   /** The leaves that it serves now. */
   readonly served: readonly Leaf[]
   /** It is left at an older version, since a person rolled the newer one back. */
-  readonly held?: Hold
+  readonly held?: Held
   readonly error?: ErrorFacts
 }
 

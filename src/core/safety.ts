@@ -1,6 +1,6 @@
 import type { Certificate, Leaf } from './certificate.ts'
 import { sayDuration } from './duration.ts'
-import { UnsafePlanError } from './errors.ts'
+import { errorFacts, UnsafePlanError } from './errors.ts'
 import { isChange } from './plan.ts'
 import type { Observed } from './observed.ts'
 import type { CertificatePlan, Plan } from './plan.ts'
@@ -28,6 +28,20 @@ export function checkSafety(plan: Plan, input: SafetyInput): UnsafePlanError | u
   return new UnsafePlanError(`the plan was refused: ${found.join('; ')}`, {
     hint: 'nothing was changed; when this is what you want, run it again with --force',
   })
+}
+
+/**
+ * The plan with each unsafe certificate refused by itself: where nobody can be asked, one of them stops no other.
+ */
+export function refuseUnsafe(plan: Plan, input: SafetyInput): Plan {
+  const certificates = plan.certificates.map((one): CertificatePlan => {
+    const unsafe = checkSafety({ ...plan, certificates: [one] }, input)
+    if (!unsafe) return one
+    const hints = [`when this is what you want: certs rollout ${one.certificate} --force`]
+    const errors = [{ ...errorFacts(unsafe), hints }]
+    return { ...one, issuance: { kind: 'refuse', because: one.issuance.because, errors }, waves: [] }
+  })
+  return { ...plan, certificates }
 }
 
 function lostNames(plan: CertificatePlan, { certificates, observed }: SafetyInput): string[] {
