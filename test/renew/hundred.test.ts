@@ -1,0 +1,33 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openFiles } from '../../src/state/files.ts'
+import { namedMissing } from '../lab/named.ts'
+import { type Renewing, startRenewing } from '../support/renewing.ts'
+
+const missing = await namedMissing()
+if (missing) process.stderr.write(`skipped: ${missing}\n`)
+
+const names = Array.from({ length: 100 }, (_, index) => `site-${index}.fleet.example`)
+
+describe.skipIf(missing)('a hundred certificates due at once, at a CA that refuses one nonce in five', () => {
+  let place: Renewing
+  beforeAll(async () => {
+    const certificates = Object.fromEntries(names.map((name) => [name, {}]))
+    const pebble = { PEBBLE_WFE_NONCEREJECT: '20', PEBBLE_AUTHZREUSE: '50' }
+    place = await startRenewing({ certificates, pebble })
+  })
+  afterAll(async () => place?.[Symbol.asyncDispose]())
+
+  test('none ordered twice, none lost, nothing left in DNS', { timeout: 60_000 }, async () => {
+    expect(await place.certs('renew --now')).toMatchObject({ exitCode: 0, stderr: '' })
+    expect(place.deeds()).toEqual({ accounts: 1, orders: 100, certificates: 100 })
+
+    await using store = await openFiles(place.state)
+    const versions = await Promise.all(names.map((name) => store.listVersions(name)))
+    expect(versions).toEqual(names.map(() => [1]))
+    for (const left of ['orders', 'txt', 'attempts']) expect(await store.list(left)).toEqual([])
+    const zone = await place.named.dump('fleet.example')
+    expect(zone.filter((line) => line.includes(' TXT '))).toEqual([])
+
+    expect(await place.certs('renew --now')).toEqual({ exitCode: 0, stdout: '', stderr: '' })
+  })
+})
