@@ -17,6 +17,8 @@ import { openMemory } from './memory.ts'
 import type { Memory } from './memory.ts'
 import { openFiles } from './state/files.ts'
 import type { Store } from './state/store.ts'
+import { openWithdrawals } from './withdrawals.ts'
+import type { Withdrawals } from './withdrawals.ts'
 
 /** Everything a command works with, wired from the configuration. Secrets are read when first needed. */
 export interface App extends AsyncDisposable {
@@ -24,6 +26,7 @@ export interface App extends AsyncDisposable {
   readonly settings: Settings
   readonly store: Store
   readonly memory: Memory
+  readonly withdrawals: Withdrawals
   readonly fleet: Fleet
   readonly emit: Emit
   /** Names this run in the journal. */
@@ -59,6 +62,7 @@ export async function openApp(io: Io, options: AppOptions): Promise<App> {
   })
   const store = await openFiles(settings.state)
   const memory = openMemory({ store, now, signal })
+  const withdrawals = openWithdrawals(store)
   const fleet = createFleet(createConnect({ agentSocket: env['SSH_AUTH_SOCK'] }), signal)
   const run = `${now().toISOString().slice(0, 19)}Z-${io.random(3)}`
   const { emit } = options
@@ -81,6 +85,7 @@ export async function openApp(io: Io, options: AppOptions): Promise<App> {
     settings,
     store,
     memory,
+    withdrawals,
     fleet,
     emit,
     run,
@@ -91,7 +96,10 @@ export async function openApp(io: Io, options: AppOptions): Promise<App> {
       const { issue } = await import('./acme/issue.ts')
       const { beforeOrder } = memory
       const deps = { store, solver: await solver(certificate), emit, now, signal, run, beforeOrder }
-      return issue({ certificate, number, acme: await acme() }, deps)
+      await withdrawals.refuseOrder(certificate.name)
+      const version = await issue({ certificate, number, acme: await acme() }, deps)
+      await withdrawals.settle(certificate.name)
+      return version
     },
     async sweepTxt() {
       const [certificate] = Object.values(settings.certificates)

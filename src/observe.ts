@@ -13,6 +13,7 @@ import type {
   Observed,
 } from './core/observed.ts'
 import { judgeRenewal } from './core/renewal.ts'
+import { judgeWithdrawal } from './core/withdrawal.ts'
 import type { PreflightLooks } from './preflight.ts'
 import { recallStored } from './stored.ts'
 import type { Stored } from './stored.ts'
@@ -120,10 +121,12 @@ async function observeCertificate(
   { selection, looks, stored, budgeted }: CertificateLook,
 ): Promise<CertificateObservation> {
   const now = app.io.now()
+  const newest = stored.versions.at(-1)
   const renewal = judgeRenewal({
     certificate,
-    stored: stored.versions.at(-1)?.leaf,
+    stored: newest?.leaf,
     now,
+    withdrawn: judgeWithdrawal(newest, stored.withdrawal),
     forced: selection.forceRenew,
     underway: stored.underway !== undefined,
   })

@@ -16,18 +16,19 @@ export interface StoredOptions {
 }
 
 /**
- * What the store says of certificates: versions, the order under way, failed attempts, holds. Listed once for all,
- * so that thousands of certificates of which nothing is due cost little more than reading their leaves.
+ * What the store says of certificates: versions, the order under way, failed attempts, holds, what was withdrawn. Listed
+ * once for all, so that thousands of certificates of which nothing is due cost little more than reading their leaves.
  */
 export async function recallStored(
-  { store, memory }: Pick<App, 'store' | 'memory'>,
+  { store, memory, withdrawals }: Pick<App, 'store' | 'memory' | 'withdrawals'>,
   { certificates, history }: StoredOptions,
 ): Promise<(certificate: Certificate) => Promise<Stored>> {
   const names = certificates.map(({ name }) => name)
-  const [newest, orders, { attempts, holds }] = await Promise.all([
+  const [newest, orders, { attempts, holds }, withdrawn] = await Promise.all([
     store.newest(names).catch(() => undefined),
     store.list('orders'),
     memory.recall(),
+    withdrawals.recall(),
   ])
   const ordered = new Set(orders)
   return async (certificate) => {
@@ -43,6 +44,7 @@ export async function recallStored(
         ...(underway && { underway }),
         attempts: attempts.get(name),
         hold: holds.get(name),
+        withdrawal: withdrawn(name),
       }
     } catch (error) {
       if (!(error instanceof CertsError)) throw error

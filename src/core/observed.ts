@@ -4,6 +4,7 @@ import type { ErrorFacts } from './errors.ts'
 import type { Hold } from './hold.ts'
 import type { Inspection, Served } from './node.ts'
 import type { VersionFacts } from './version.ts'
+import type { Withdrawal } from './withdrawal.ts'
 
 /** What one node showed: looked into over SSH and at over TLS. */
 export interface NodeObservation {
@@ -40,6 +41,7 @@ export interface CertificateObservation {
   /** Attempts that failed since the last version. */
   readonly attempts?: Attempts | undefined
   readonly hold?: Hold | undefined
+  readonly withdrawal?: Withdrawal | undefined
   /** The registered domains of its names, where a version is due and the CA counts by them. */
   readonly domains?: readonly string[] | undefined
   /** Absent where nothing is to be issued. */

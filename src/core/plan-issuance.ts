@@ -9,6 +9,7 @@ import { sayParking } from './say-parking.ts'
 import type { Issuance } from './plan.ts'
 import { judgeRenewal } from './renewal.ts'
 import type { VersionFacts } from './version.ts'
+import { judgeWithdrawal, refuseBlocked } from './withdrawal.ts'
 
 export interface IssuanceInput {
   readonly facts: CertificateObservation
@@ -34,6 +35,7 @@ export function planIssuance(certificate: Certificate, input: IssuanceInput): Is
     certificate,
     stored: newest?.leaf,
     now,
+    withdrawn: judgeWithdrawal(newest, facts.withdrawal),
     forced: forceRenew,
     underway: facts.underway !== undefined,
   })
@@ -104,6 +106,10 @@ function keepVersion(from: number, because: string, { facts, lineages }: Issuanc
     const known = facts.versions.map(({ number }) => number).join(', ') || 'none'
     const error = { message: `version ${from} is not stored here`, hints: [`stored versions: ${known}`] }
     return { kind: 'refuse', because, errors: [error] }
+  }
+  const blocked = facts.withdrawal?.blocked.get(version.leaf.spki)
+  if (blocked) {
+    return { kind: 'refuse', because, errors: [refuseBlocked(blocked.certificate, from, blocked)] }
   }
   const taken = lineages.some((lineage) => highestNumber(lineage) > from || holdsOther(lineage, version))
   const highest = Math.max(facts.highest, ...lineages.map(highestNumber))

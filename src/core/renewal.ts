@@ -8,6 +8,8 @@ export interface RenewalInput {
   readonly now: Date
   /** An earlier run left an order unfinished: it is finished, not left to lie at the CA. */
   readonly underway: boolean
+  /** Why it is to be replaced whatever its dates say. */
+  readonly withdrawn?: string | undefined
   /** A person asked for a new version. */
   readonly forced: boolean
 }
@@ -15,8 +17,16 @@ export interface RenewalInput {
 export type Renewal = { readonly due: boolean; readonly because: string }
 
 /** Judges whether a new version is to be issued. Reasons that need no date come first. */
-export function judgeRenewal({ certificate, stored, now, forced, underway }: RenewalInput): Renewal {
+export function judgeRenewal({
+  certificate,
+  stored,
+  now,
+  withdrawn,
+  forced,
+  underway,
+}: RenewalInput): Renewal {
   if (!stored) return { due: true, because: 'no version is stored here' }
+  if (withdrawn) return { due: true, because: withdrawn }
   if (forced) return { due: true, because: 'a new version was asked for' }
 
   const missing = certificate.names.filter((name) => !stored.names.includes(name))

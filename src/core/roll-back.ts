@@ -7,6 +7,7 @@ import type { Observed } from './observed.ts'
 import type { CertificatePlan, NodePlan, Plan } from './plan.ts'
 import { cutWaves } from './waves.ts'
 import type { RolloutSettings } from './waves.ts'
+import { refuseBlocked } from './withdrawal.ts'
 
 export interface RollBackRequest {
   readonly certificate: Certificate
@@ -48,7 +49,12 @@ function planNode(node: string, { certificate, toVersion }: RollBackRequest, obs
   const entry = lineage?.live.privkey
   const from = entry?.is === 'link' ? entry.number : undefined
   const complete = lineage ? completeVersions(lineage) : []
-  const to = toVersion ?? complete.findLast((number) => number < (from ?? 0))
+  const { versions = [], withdrawal } = observed.certificates[certificate.name] ?? {}
+  const blockedKey = (number: number) => {
+    const spki = versions.find((version) => version.number === number)?.leaf.spki
+    return spki === undefined ? undefined : withdrawal?.blocked.get(spki)
+  }
+  const to = toVersion ?? complete.findLast((number) => number < (from ?? 0) && !blockedKey(number))
   const base = {
     node,
     drift,
@@ -61,6 +67,11 @@ function planNode(node: string, { certificate, toVersion }: RollBackRequest, obs
   if (blocked) return { ...base, action: 'blocked', because: blocked.because }
   if (to === undefined || !complete.includes(to))
     return { ...base, action: 'blocked', ...sayMissing(to, from, complete) }
+  const key = blockedKey(to)
+  if (key) {
+    const error = refuseBlocked(certificate.name, to, key)
+    return { ...base, action: 'blocked', because: error.message, error }
+  }
   if (to === from) return { ...base, action: 'none', because: `live already points to version ${to}` }
   return { ...base, action: 'roll-back', because: 'it was asked for' }
 }

@@ -5,6 +5,7 @@ import { hasChanges, hasProblems } from '../../src/core/plan.ts'
 import type { PlanRequest } from '../../src/core/make-plan.ts'
 import type { Observed } from '../../src/core/observed.ts'
 import { renderPlan } from '../../src/core/render-plan.ts'
+import { planRollBack } from '../../src/core/roll-back.ts'
 import * as fleet from '../support/observed.ts'
 
 const request: PlanRequest = { certificates: [fleet.certificate], rollout: fleet.rollout, forceRenew: false }
@@ -190,4 +191,63 @@ test('--to-version that is not stored is refused with those that are', () => {
 test('a plan survives JSON', () => {
   const made = plan(fleet.observe(fleet.fleetAt(2), [], { challenges: [challenge] }))
   expect(JSON.parse(JSON.stringify(made))).toEqual(made)
+})
+
+const blocked = {
+  blocked: new Map([
+    [
+      'spki-3',
+      {
+        certificate: fleet.name,
+        number: 3,
+        reason: 'keyCompromise',
+        at: '2026-11-23T10:00:00.000Z',
+      } as const,
+    ],
+  ]),
+}
+
+test('a version whose key is blocked is replaced, whatever its dates say', () => {
+  const observed = fleet.observe(fleet.fleetAt(3), [fleet.version(3)], { withdrawal: blocked })
+  expect(plan(observed).certificates[0]!.issuance).toMatchObject({
+    kind: 'issue',
+    number: 4,
+    because: 'the key of version 3 is blocked (keyCompromise)',
+  })
+})
+
+test('a version whose key is blocked goes nowhere any more: not when it is asked for, nor as the one to go back to', () => {
+  const versions = [fleet.version(2), fleet.version(3), fleet.version(4)]
+  const observed = fleet.observe(fleet.fleetAt(4), versions, { withdrawal: blocked })
+  const asked = plan(observed, { toVersion: 3 }).certificates[0]!
+  expect(asked).toMatchObject({ issuance: { kind: 'refuse' }, waves: [] })
+  expect(JSON.stringify(asked.issuance)).toContain(
+    'version 3 of media.hachyderm.io is never rolled out again',
+  )
+
+  const back = { certificate: fleet.certificate, rollout: fleet.rollout, only: undefined }
+  const before = planRollBack({ ...back, toVersion: undefined }, observed)
+  expect(before.certificates[0]!.nodes.map(({ action, to }) => `${action} ${to}`)).toEqual(
+    Array(4).fill('roll-back 2'),
+  )
+  const exactly = planRollBack({ ...back, toVersion: 3 }, observed)
+  expect(exactly.certificates[0]).toMatchObject({ waves: [], nodes: Array(4).fill({ action: 'blocked' }) })
+})
+
+test('a copy of a blocked version under another number is blocked as well', () => {
+  const copy = fleet.version(5, { spki: 'spki-3' })
+  const observed = fleet.observe(fleet.fleetAt(3), [copy], { withdrawal: blocked })
+  expect(plan(observed).certificates[0]!.issuance).toMatchObject({ kind: 'issue', number: 6 })
+})
+
+test('a replacement that was asked for is due until there is a newer version', () => {
+  const withdrawal = { blocked: new Map(), asked: { number: 3, at: '2026-11-23T10:00:00.000Z' } }
+  const issuance = (number: number) =>
+    plan(fleet.observe(fleet.fleetAt(number), [fleet.version(number)], { withdrawal })).certificates[0]!
+      .issuance
+  expect(issuance(3)).toMatchObject({
+    kind: 'issue',
+    because: 'its replacement was asked for at 2026-11-23 10:00 UTC',
+  })
+  expect(issuance(4)).toMatchObject({ kind: 'keep', from: 4 })
 })
