@@ -4,6 +4,7 @@ import type { Certificate } from '../core/certificate.ts'
 import { CertsError } from '../core/errors.ts'
 import { sayHold } from '../core/hold.ts'
 import { makePlan } from '../core/make-plan.ts'
+import type { Observed } from '../core/observed.ts'
 import { hasChanges, hasProblems } from '../core/plan.ts'
 import type { CertificatePlan, Plan } from '../core/plan.ts'
 import type { RunResult } from '../core/result.ts'
@@ -16,6 +17,7 @@ import { report } from './execution.ts'
 import { withApp } from './session.ts'
 
 const longestDelayMs = 10 * 60_000
+const groupSize = 250
 
 export const command: Command = {
   help: `certs renew [NAME…] — what a timer runs: everything that is due, without a word when nothing is
@@ -70,21 +72,62 @@ interface Renewed {
 
 /** Does what is needed and leaves out what is right; a certificate that is unsafe to change is refused by itself. */
 async function renew(app: App, certificates: readonly Certificate[]): Promise<Renewed> {
-  const { observe } = await import('../observe.ts')
-  const observed = await observe(app, { certificates, forceRenew: false })
+  const { needing, held, observed } = await look(app, certificates)
   if (app.io.signal.aborted) throw new CertsError('interrupted while looking: nothing was changed')
+  if (needing.length === 0 || !observed) return { result: { run: app.run, certificates: [] }, held }
   const { rollout, acme } = app.settings
-  const whole = makePlan({ certificates, rollout, forceRenew: false }, observed)
-  const needsWork = (one: CertificatePlan): boolean => {
-    const alone = { ...whole, certificates: [one] }
-    return hasChanges(alone) || hasProblems(alone)
-  }
-  const needed: Plan = { ...whole, certificates: whole.certificates.filter(needsWork) }
-  const held = whole.certificates.filter((one) => one.nodes.some((node) => node.held))
-  if (needed.certificates.length === 0) return { result: { run: app.run, certificates: [] }, held }
-  const plan = refuseUnsafe(needed, { certificates, observed, directory: acme.directory })
+  const plan = makePlan({ certificates: needing, rollout, forceRenew: false }, observed)
+  const safe = refuseUnsafe(plan, { certificates: needing, observed, directory: acme.directory })
   const { apply } = await import('../apply.ts')
-  return { result: await apply(plan, app), held }
+  return { result: await apply(safe, app), held }
+}
+
+interface Seen {
+  readonly needing: Certificate[]
+  readonly held: CertificatePlan[]
+  readonly observed?: Observed
+}
+
+/** Looks group by group and forgets what is right, so that ten thousand certificates need not be in memory at once. */
+async function look(app: App, certificates: readonly Certificate[]): Promise<Seen> {
+  const { observe } = await import('../observe.ts')
+  const { rollout } = app.settings
+  let seen: Seen = { needing: [], held: [] }
+  for (const group of groupsOf(certificates)) {
+    const observed = await observe(app, { certificates: group, forceRenew: false })
+    const plan = makePlan({ certificates: group, rollout, forceRenew: false }, observed)
+    const needing = new Set(
+      plan.certificates.filter((one) => needsWork(one, plan)).map((one) => one.certificate),
+    )
+    const before = seen.observed
+    const kept = Object.entries(observed.certificates).filter(([name]) => needing.has(name))
+    seen = {
+      needing: [...seen.needing, ...group.filter(({ name }) => needing.has(name))],
+      held: [...seen.held, ...plan.certificates.filter(({ nodes }) => nodes.some((node) => node.held))],
+      observed: {
+        ...observed,
+        nodes: { ...before?.nodes, ...observed.nodes },
+        certificates: { ...before?.certificates, ...Object.fromEntries(kept) },
+      },
+    }
+  }
+  return seen
+}
+
+/** Those with nodes together, since a node is looked at once for all of them. */
+function groupsOf(certificates: readonly Certificate[]): Certificate[][] {
+  const [withNodes, alone] = [
+    certificates.filter(({ nodes }) => nodes.length > 0),
+    certificates.filter(({ nodes }) => nodes.length === 0),
+  ]
+  const groups = withNodes.length > 0 ? [withNodes] : []
+  for (let from = 0; from < alone.length; from += groupSize) groups.push(alone.slice(from, from + groupSize))
+  return groups
+}
+
+function needsWork(one: CertificatePlan, plan: Plan): boolean {
+  const alone = { ...plan, certificates: [one] }
+  return hasChanges(alone) || hasProblems(alone)
 }
 
 function sayHeld({ certificate, nodes }: CertificatePlan): string {
