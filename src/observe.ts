@@ -66,11 +66,7 @@ async function observeNode(app: App, name: string, selection: Selection): Promis
   const { certificates, mayChange = false } = selection
   const node = app.settings.nodes[name]!
   const here = certificates.filter(({ nodes }) => nodes.includes(name))
-  const looked = lookInside(app, node, here).then((inside) => {
-    if (inside.inspection && mayChange)
-      void app.fleet.shell(node).then((shell) => shell.prepare(programPrefix()))
-    return inside
-  })
+  const looked = lookInside(app, node, { certificates: here, mayChange })
   const served = await Promise.all(here.map(async (one) => [one.name, await lookAt(app, node, one)] as const))
   return { ...(await looked), served: Object.fromEntries(served) }
 }
@@ -78,17 +74,15 @@ async function observeNode(app: App, name: string, selection: Selection): Promis
 async function lookInside(
   app: App,
   node: Node,
-  certificates: readonly Certificate[],
+  { certificates, mayChange }: { readonly certificates: readonly Certificate[]; readonly mayChange: boolean },
 ): Promise<Omit<NodeObservation, 'served'>> {
   app.emit({ kind: 'node-connecting', node: node.name })
   try {
     const shell = await app.fleet.shell(node)
-    const inspection = await inspect(
-      shell,
-      node,
-      certificates.map(({ name }) => name),
-      { signal: app.io.signal },
-    )
+    const names = certificates.map(({ name }) => name)
+    const looking = inspect(shell, node, names, { signal: app.io.signal })
+    if (mayChange) shell.prepare(programPrefix())
+    const inspection = await looking
     app.emit({ kind: 'node-inspected', node: node.name })
     return { inspection }
   } catch (error) {

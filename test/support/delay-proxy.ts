@@ -1,6 +1,6 @@
 import { once } from 'node:events'
-import { connect, createServer } from 'node:net'
-import type { Server, Socket } from 'node:net'
+import { createServer, Socket } from 'node:net'
+import type { Server } from 'node:net'
 
 export interface DelayProxyOptions {
   /** Milliseconds there and back, the same both ways. */
@@ -49,8 +49,10 @@ export async function startDelayProxy(
     // The client is told at once that it is connected. Where it really is, SYN and SYN-ACK take a round trip,
     // and the node hears of it half a round trip later, with the client's first bytes.
     const connected = performance.now() + options.rttMs
-    const far = connect({ ...to, noDelay: true, allowHalfOpen: true })
+    const far = new Socket({ allowHalfOpen: true }).setNoDelay()
     const there = makeLane(connected + oneWay)
+    // The node's accept: what it does with a connection is decided then, not when the client began.
+    there.push(() => far.destroyed || far.connect(to))
     const back = makeLane(connected + oneWay + oneWay)
     const link: Link = { near, far, lanes: [there, back] }
     links.add(link)
