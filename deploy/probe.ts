@@ -12,8 +12,8 @@ export interface ProbeOptions {
   readonly signal?: AbortSignal | undefined
   /** For all of it, the body included. */
   readonly timeoutMs?: number | undefined
-  /** PEM of roots to judge the certificate by, instead of the machine's; the judgement is only told. */
-  readonly ca?: string | undefined
+  /** Roots to judge the certificate by, PEM or the machine's own; the judgement is only told. Not judged without. */
+  readonly roots?: string | 'system' | undefined
 }
 
 const capBytes = 1024 * 1024
@@ -33,13 +33,16 @@ export async function probe(
   const timeout = AbortSignal.timeout(options.timeoutMs ?? 10_000)
   const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout
   try {
-    const secureContext = createSecureContext({ ca: options.ca, minVersion: 'TLSv1.2' })
+    const { roots } = options
+    // Loading the machine's roots takes longer than the handshake.
+    const ca = roots === undefined ? [] : roots === 'system' ? undefined : roots
+    const secureContext = createSecureContext({ ca, minVersion: 'TLSv1.2' })
     const name = url.hostname.replace(/^\[|\]$/g, '')
     const socket = await secureStream(endpoint, { name, secureContext, open: options.open, signal })
     try {
       const answer = await get(url, socket, signal)
       const bytes = await bodyLength(answer)
-      const said = `${say(answer, bytes)}${sayDistrust(socket)}`
+      const said = `${say(answer, bytes)}${roots === undefined ? '' : sayDistrust(socket)}`
       const because = judge(answer, wanted)
       const leafFingerprint = sha256(socket.getPeerCertificate().raw)
       return { ...result(!because, because ? `${said}: ${because}` : said), leafFingerprint }

@@ -35,6 +35,8 @@ export interface App extends AsyncDisposable {
   provider(name: string): Promise<Provider>
   solver(certificate: Certificate): Promise<Solver>
   acme(): Promise<AcmeSettings>
+  /** PEM of the roots that issued chains lead to, or the machine's own. */
+  roots(): Promise<string | 'system'>
   /** Takes up or begins the order and returns the stored version. */
   issue(certificate: Certificate, number: number): Promise<Version>
   /** Removes TXT records that an earlier run left behind. */
@@ -92,6 +94,10 @@ export async function openApp(io: Io, options: AppOptions): Promise<App> {
     provider,
     solver,
     acme,
+    async roots() {
+      const { caBundle } = settings.acme
+      return caBundle === undefined ? 'system' : readBundle(caBundle)
+    },
     async issue(certificate, number) {
       const { issue } = await import('./acme/issue.ts')
       const { beforeOrder } = memory

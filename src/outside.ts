@@ -49,9 +49,12 @@ async function lookAtNode(app: App, look: Look): Promise<Finding[]> {
   const { certificate, node } = look
   const open = async (address: string, port: number) => (await app.fleet.shell(node)).forward(address, port)
   const pairs = certificate.probes.flatMap((one) => node.endpoints.map((endpoint) => ({ one, endpoint })))
+  const roots = await app.roots()
   const [served, probed] = await Promise.all([
     lookAt(app, node, certificate),
-    Promise.all(pairs.map(({ one, endpoint }) => probe(one, endpoint, { open, signal: app.io.signal }))),
+    Promise.all(
+      pairs.map(({ one, endpoint }) => probe(one, endpoint, { open, signal: app.io.signal, roots })),
+    ),
   ])
   const common = { certificate: certificate.name, node: node.name }
   return [

@@ -14,7 +14,11 @@ beforeAll(async () => {
 
 async function probing(answer: RequestListener, options: Parameters<typeof probe>[2] = {}) {
   await using server = await startTlsServer({ key: chain.key, cert: chain.leaf + chain.intermediate, answer })
-  const { ok, said } = await probe(wanted, server.endpoint, { ca: chain.root, timeoutMs: 2_000, ...options })
+  const { ok, said } = await probe(wanted, server.endpoint, {
+    roots: chain.root,
+    timeoutMs: 2_000,
+    ...options,
+  })
   return { ok, said }
 }
 
@@ -72,7 +76,7 @@ describe('a probe', () => {
     const result = await probing(
       (_, response) => response.writeHead(200, { 'content-type': 'image/png' }).end(),
       {
-        ca: undefined,
+        roots: 'system',
       },
     )
     expect(result.ok).toBe(true)
