@@ -40,11 +40,11 @@ export async function probe(
     const name = url.hostname.replace(/^\[|\]$/g, '')
     const socket = await secureStream(endpoint, { name, secureContext, open: options.open, signal })
     try {
+      const leafFingerprint = sha256(socket.getPeerCertificate().raw)
       const answer = await get(url, socket, signal)
       const bytes = await bodyLength(answer)
       const said = `${say(answer, bytes)}${roots === undefined ? '' : sayDistrust(socket)}`
       const because = judge(answer, wanted)
-      const leafFingerprint = sha256(socket.getPeerCertificate().raw)
       return { ...result(!because, because ? `${said}: ${because}` : said), leafFingerprint }
     } finally {
       socket.destroy()
