@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   verify: () => import('./commands/verify.ts'),
   history: () => import('./commands/history.ts'),
   check: () => import('./commands/check.ts'),
+  replace: () => import('./commands/replace.ts'),
   export: () => import('./commands/export.ts'),
   'nodes trust': () => import('./commands/nodes-trust.ts'),
   init: () => import('./commands/init.ts'),

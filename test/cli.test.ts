@@ -48,6 +48,7 @@ test.each([
   'verify',
   'history',
   'check',
+  'replace',
   'export',
   'nodes trust',
   'init',

@@ -12,6 +12,7 @@ const verbs = [
   'verify',
   'history',
   'check',
+  'replace',
   'export',
   'nodes',
   'init',

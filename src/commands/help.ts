@@ -19,6 +19,7 @@ Make it so
   rollback NAME        go back to the version before, on every node
 
 Keys
+  replace NAME…        new versions with new keys, whatever the dates say; --all
   export NAME          one version with its key, as a PEM or PKCS#12 file
 
 Set up

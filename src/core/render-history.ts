@@ -52,6 +52,17 @@ const words: Readonly<
   'txt-remove': ['removed', 'remove', (_one, facts) => sayTxt(facts)],
   'challenge-answer': ['answered', 'answer', (_one, facts) => `the challenge for ${facts['identifier']}`],
   'order-finalize': ['finalized', 'finalize', (one) => `the order of ${one.certificate}`],
+  'replacement-ask': [
+    'asked for',
+    'ask for',
+    (one, facts) => `a replacement of version ${facts['number']} of ${one.certificate}`,
+  ],
+  'key-block': [
+    'blocked',
+    'block',
+    (one, facts) => `the key of version ${facts['number']} of ${one.certificate} for ever`,
+  ],
+  revoke: ['revoked', 'revoke', (one, facts) => `version ${facts['number']} of ${one.certificate}`],
   export: [
     'exported',
     'export',
