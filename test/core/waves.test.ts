@@ -8,7 +8,13 @@ test.each([
   [{ canary: 1, waves: [1] }, [['a'], ['b', 'c', 'd']]],
   [{ canary: 0, waves: [1] }, [['a', 'b', 'c', 'd']]],
   [{ canary: 9, waves: [0.5, 1] }, [['a', 'b', 'c', 'd']]],
-  [{ canary: 2, waves: [0.25, 0.75] }, [['a', 'b'], ['c', 'd']]],
+  [
+    { canary: 2, waves: [0.25, 0.75] },
+    [
+      ['a', 'b'],
+      ['c', 'd'],
+    ],
+  ],
 ])('cuts four nodes by %j', (settings, waves) => {
   expect(cutWaves(nodes, settings)).toEqual(waves)
 })

@@ -16,8 +16,7 @@ describe.skipIf(await skipUnless('hosts'))('a run killed with SIGKILL converges 
   })
   afterAll(async () => incident?.[Symbol.asyncDispose]())
 
-  const orders = () =>
-    incident.pebble.log().match(/Added order/g)?.length ?? 0
+  const orders = () => incident.pebble.log().match(/Added order/g)?.length ?? 0
   const issued = () => incident.pebble.log().match(/Issued certificate serial/g)?.length ?? 0
 
   test.each([
