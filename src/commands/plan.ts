@@ -1,10 +1,5 @@
-import { hasChanges, hasProblems } from '../core/plan.ts'
-import { renderErrorFacts } from '../core/render-error.ts'
-import { selectCertificates } from '../core/selection.ts'
 import { commonHelp, exitCode } from './command.ts'
 import type { Command } from './command.ts'
-import { prepare, showPlan } from './preparation.ts'
-import { withApp } from './session.ts'
 
 export const command: Command = {
   help: `certs plan [NAME…] — what would be done, and why
@@ -23,6 +18,12 @@ Examples
   options: { 'exit-code': { type: 'boolean' }, 'force-renew': { type: 'boolean' } },
   operands: ['NAME…'],
   async run(invocation, io) {
+    const { hasChanges, hasProblems } = await import('../core/plan.ts')
+    const { renderErrorFacts } = await import('../core/render-error.ts')
+    const { selectCertificates } = await import('../core/selection.ts')
+    const { prepare, showPlan } = await import('./preparation.ts')
+    const { withApp } = await import('./session.ts')
+
     const { plan, unsafe } = await withApp(invocation, io, (app) => {
       const certificates = selectCertificates(app.settings.certificates, invocation.operands)
       return prepare(app, { certificates, forceRenew: invocation.flag('force-renew') })
