@@ -45,7 +45,8 @@ export function planNode(node: string, { certificate, observed, wanted, to, hold
   const held = wanted && isChange(plan) ? heldBack(hold, node, wanted.number) : undefined
   if (!held) return plan
   const because = `version ${held.version} was rolled back at ${sayInstant(held.since)}`
-  return { ...plan, action: 'none', because, held }
+  const { to: _, ...left } = plan
+  return { ...left, ...(from === undefined ? {} : { to: from }), action: 'none', because, held }
 }
 
 export function planUnreachable(

@@ -116,11 +116,15 @@ function sayPart(count: number, noun: string, verb: string): string {
 function sayRight({ certificates }: Plan): string {
   const [only] = certificates
   if (certificates.length !== 1 || only?.issuance.kind !== 'keep') {
-    return `No changes. ${sayCount(certificates.length, 'certificate')} right on every node.`
+    const held = certificates.flatMap(({ nodes }) => nodes.filter((node) => node.held)).length
+    const but = held === 0 ? '' : `, but for ${held} that a version is held back from`
+    return `No changes. ${sayCount(certificates.length, 'certificate')} right on every node${but}.`
   }
   const { number, notAfter } = only.issuance
-  const nodes = sayCount(only.nodes.length, 'node')
-  return `No changes. ${only.certificate} is version ${number} on ${nodes}, valid until ${sayInstant(notAfter)}.`
+  const held = only.nodes.filter((node) => node.held).length
+  const nodes = sayCount(only.nodes.length - held, 'node')
+  const back = held === 0 ? '' : ` and held back from ${held}`
+  return `No changes. ${only.certificate} is version ${number} on ${nodes}${back}, valid until ${sayInstant(notAfter)}.`
 }
 
 function sayStuck({ certificates }: Plan): string {

@@ -135,6 +135,21 @@ export function storeContract(kind: string, makePlace: () => Promise<StorePlace>
         expect(found).toMatchObject({ certificate: name, number: 1 })
       })
 
+      test('the newest version of many is told without its key; of which there is nothing, nothing is said', async () => {
+        expect(await store.newest([name])).toEqual(new Map())
+        await store.addVersion(first)
+        await store.addVersion({ ...second, number: 12 })
+        await store.addVersion({ ...first, certificate: '*.hachyderm.io', number: 9 })
+        await reopen()
+        const found = await store.newest([name, '*.hachyderm.io', 'unknown.example'])
+        expect(found).toEqual(
+          new Map([
+            [name, { version: { number: 12, leaf: second.leaf }, highest: 12 }],
+            ['*.hachyderm.io', { version: { number: 9, leaf: first.leaf }, highest: 9 }],
+          ]),
+        )
+      })
+
       test('adding the same bytes again is success, other bytes are refused and change nothing', async () => {
         await store.addVersion(first)
         await store.addVersion(first)

@@ -1,0 +1,84 @@
+import { expect, test } from 'vitest'
+import { beginAttempt, endAttempt, judgeAttempts, longestRefusalMs } from '../../src/core/backoff.ts'
+import type { Attempts } from '../../src/core/backoff.ts'
+
+const start = new Date('2026-11-23T12:00:00Z')
+const later = (ms: number): Date => new Date(start.getTime() + ms)
+const [minute, hour, day] = [60_000, 3_600_000, 86_400_000]
+const patient = { insistent: false }
+
+function failed(failures: number, change: Partial<Attempts> = {}): Attempts {
+  return { failures, at: start.toISOString(), because: 'the CA could not validate a.example', ...change }
+}
+
+test.each([
+  [1, 1 * minute],
+  [2, 10 * minute],
+  [3, 100 * minute],
+  [4, day],
+  [5, day],
+  [400, day],
+])('after failure %i in a row the next try waits, to the millisecond', (failures, pause) => {
+  expect(judgeAttempts(failed(failures), { now: later(pause - 1), ...patient })).toMatchObject({
+    until: later(pause).toISOString(),
+    by: 'pause',
+  })
+  expect(judgeAttempts(failed(failures), { now: later(pause), ...patient })).toBeUndefined()
+})
+
+test('nothing failed: nothing waits', () => {
+  expect(judgeAttempts(undefined, { now: start, ...patient })).toBeUndefined()
+})
+
+test('says what failed and when', () => {
+  const now = later(30_000)
+  expect(judgeAttempts(failed(1), { now, ...patient })?.because).toBe(
+    'the last attempt at 2026-11-23 12:00 UTC failed: the CA could not validate a.example',
+  )
+  expect(judgeAttempts(failed(3), { now, ...patient })?.because).toBe(
+    '3 attempts in a row, the last one at 2026-11-23 12:00 UTC failed: the CA could not validate a.example',
+  )
+})
+
+test('a person waits for what the CA said, and not for our own pauses', () => {
+  const refusedUntil = later(hour).toISOString()
+  const insistent = { now: later(minute), insistent: true }
+  expect(judgeAttempts(failed(4), insistent)).toBeUndefined()
+  expect(judgeAttempts(failed(4, { refusedUntil }), insistent)).toMatchObject({
+    until: refusedUntil,
+    by: 'CA',
+  })
+})
+
+test.each([
+  ['the CA wants longer than we would wait', 1, hour, hour, 'CA'],
+  ['the CA wants less than we would wait', 3, minute, 100 * minute, 'pause'],
+])('%s: the longer wait counts', (_what, failures, refused, until, by) => {
+  const attempts = failed(failures, { refusedUntil: later(refused).toISOString() })
+  expect(judgeAttempts(attempts, { now: later(1), ...patient })).toMatchObject({
+    until: later(until).toISOString(),
+    by,
+  })
+})
+
+test('a Retry-After of a year does not let a certificate expire: the CA is asked again after a week', () => {
+  const ended = endAttempt(failed(1), start, { because: 'x', retryAfterMs: 365 * day })
+  expect(ended.refusedUntil).toBe(later(longestRefusalMs).toISOString())
+  expect(longestRefusalMs).toBe(7 * day)
+})
+
+test('a failure that a wrong clock dated into the future holds nothing up', () => {
+  const attempts = failed(4, {
+    at: later(3_650 * day).toISOString(),
+    refusedUntil: later(3_650 * day).toISOString(),
+  })
+  expect(judgeAttempts(attempts, { now: start, ...patient })).toBeUndefined()
+})
+
+test('a try counts as a failure from its beginning, and each of its own', () => {
+  const first = beginAttempt(undefined, start)
+  expect(first).toMatchObject({ failures: 1, because: 'the run did not come to its end' })
+  const ended = endAttempt(first, later(5), { because: 'no luck', retryAfterMs: undefined })
+  expect(ended).toEqual({ failures: 1, at: later(5).toISOString(), because: 'no luck' })
+  expect(beginAttempt(ended, later(minute))).toMatchObject({ failures: 2 })
+})
