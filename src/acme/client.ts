@@ -45,7 +45,7 @@ export function createClient({ settings, accountKey, freshNonce, send }: ClientO
   const nonces: string[] = []
   let loading: Promise<HttpClient> | undefined
   const load = async (): Promise<HttpClient> => {
-    const { Client: AcmeClient } = await import('acme-client')
+    const { Client: AcmeClient } = (await import('acme-client')).default
     const { directory: directoryUrl, eab } = settings
     const externalAccountBinding = eab && { kid: eab.kid, hmacKey: eab.hmac.reveal() }
     const options = { directoryUrl, accountKey, ...(externalAccountBinding && { externalAccountBinding }) }
@@ -81,7 +81,7 @@ export function createClient({ settings, accountKey, freshNonce, send }: ClientO
 
 /** A signing request in DER, base64url, for exactly these names and without a common name. */
 export async function createCsr(names: readonly string[], key: string): Promise<string> {
-  const { crypto } = await import('acme-client')
+  const { crypto } = (await import('acme-client')).default
   const [, pem] = await crypto.createCsr({ altNames: [...names] }, key)
   return crypto.getPemBodyAsB64u(pem)
 }
