@@ -1,6 +1,8 @@
 import { APIError } from 'cloudflare/error'
-import { ConfigError, ProviderError } from '../src/core/errors.ts'
+import { ProviderError } from '../src/core/errors.ts'
 import { printableLine } from '../src/core/printable.ts'
+import { retryAfterMs } from './api-failure.ts'
+import { reasonOf } from './retry.ts'
 
 /** Milliseconds to wait before another try, `false` when it is no use (see retry.ts). */
 export function again(failure: unknown): number | false {
@@ -37,24 +39,4 @@ export function asProviderError(what: string, zone: string, cause: unknown): Pro
 
 export function tokenHint(zone: string): string {
   return `give apiToken a token with Zone / Zone / Read and Zone / DNS / Edit for ${zone}: https://dash.cloudflare.com/profile/api-tokens`
-}
-
-/** The token goes there: https, or this machine itself. Throws ConfigError. */
-export function safeUrl(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  const loopback = ['127.0.0.1', '[::1]', 'localhost'].includes(url?.hostname ?? '')
-  if (url?.protocol === 'https:' || (url?.protocol === 'http:' && loopback)) return text
-  throw new ConfigError(`apiUrl of cloudflare is no https URL: ${JSON.stringify(text)}`)
-}
-
-function retryAfterMs(header: string | null | undefined): number {
-  const seconds = Number(header ?? 0)
-  return Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : 0
-}
-
-/** fetch says `fetch failed`; what happened is in its cause. */
-function reasonOf(failure: Error): string {
-  let deepest: Error = failure
-  while (deepest.cause instanceof Error) deepest = deepest.cause
-  return printableLine(deepest.message || deepest.name)
 }

@@ -3,9 +3,11 @@ import { BaseZones } from 'cloudflare/resources/zones/zones'
 import { createClient } from 'cloudflare/tree-shakable'
 import { ProviderError } from '../src/core/errors.ts'
 import type { Secret } from '../src/core/secret.ts'
-import { again, asProviderError, safeUrl, tokenHint, unless } from './cloudflare-errors.ts'
+import { apiUrl as checkUrl } from './api-url.ts'
+import { again, asProviderError, tokenHint, unless } from './cloudflare-errors.ts'
 import type { Provider, TxtRecord } from './provider.ts'
 import { retry } from './retry.ts'
+import { quoteTxt, unquoteTxt } from './txt.ts'
 
 export interface CloudflareSettings {
   readonly apiToken: Secret
@@ -24,7 +26,7 @@ export function cloudflare({
   const client = createClient({
     resources: [BaseZones, BaseRecords],
     apiToken: apiToken.reveal(),
-    baseURL: safeUrl(apiUrl),
+    baseURL: checkUrl(apiUrl, { of: 'apiUrl of cloudflare' }),
     timeout: requestMs,
     maxRetries: 0,
     logLevel: 'off',
@@ -65,7 +67,8 @@ export function cloudflare({
       per_page: 100,
     } as const
     for await (const record of client.dns.records.list(query, { signal })) {
-      if (record.type === 'TXT' && record.name === name && unquote(record.content) === value) return record.id
+      if (record.type === 'TXT' && record.name === name && unquoteTxt(record.content ?? '') === value)
+        return record.id
     }
     return undefined
   }
@@ -99,7 +102,7 @@ export function cloudflare({
         // An earlier try that ended without an answer may have come through.
         if (sent && (await find(record, each))) return
         sent = true
-        const body = { zone_id, type: 'TXT', name, content: `"${value}"`, ttl: 60 } as const
+        const body = { zone_id, type: 'TXT', name, content: quoteTxt(value), ttl: 60 } as const
         await client.dns.records.create(body, { signal: each }).catch(unless(identicalRecordExists))
       })
     },
@@ -113,9 +116,4 @@ export function cloudflare({
       })
     },
   }
-}
-
-function unquote(content: string | undefined): string {
-  const strings = content?.match(/"(?:[^"\\]|\\.)*"/g)
-  return strings ? strings.map((each) => each.slice(1, -1)).join('') : (content ?? '')
 }

@@ -15,6 +15,8 @@ export interface Ended {
   readonly failure: string
   /** The end of what the command said, standard output and error as they came. */
   readonly output: string
+  /** The end of its standard output alone. */
+  readonly stdout: string
 }
 
 const keptOutput = 4000
@@ -39,8 +41,12 @@ export async function runCommand(
   // What it has left in the background may hold the pipes open: it is not waited for.
   child.once('close', () => closed.resolve())
   let output = ''
+  let stdout = ''
   for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => (output = lastLines(output + text)))
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output = lastLines(output + text)
+      if (stream === child.stdout) stdout = lastLines(stdout + text)
+    })
   }
 
   const deadline = AbortSignal.timeout(timeoutMs)
@@ -54,7 +60,7 @@ export async function runCommand(
     const failure = await exited.promise
     await Promise.race([closed.promise, sleep(lastWordsMs)])
     signal.throwIfAborted()
-    return { failure: deadline.aborted ? `not done after ${timeoutMs / 1000} s` : failure, output }
+    return { failure: deadline.aborted ? `not done after ${timeoutMs / 1000} s` : failure, output, stdout }
   } finally {
     clearTimeout(grace)
     if (stop.aborted) killGroup(child.pid, 'SIGKILL')

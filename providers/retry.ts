@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { printableLine } from '../src/core/printable.ts'
 
 export interface RetryOptions {
   /** The caller's; when it aborts, its reason is thrown. */
@@ -6,15 +7,17 @@ export interface RetryOptions {
   /** Milliseconds for all tries together. */
   readonly deadlineMs: number
   /**
-   * Milliseconds to wait at least before the next try, `false` when another try is no use. A wait that goes
-   * past the deadline is not begun: the failure is thrown at once.
+   * Milliseconds to wait at least before the next try, `false` when another try is no use. A wait of 1 s or
+   * more is one that the other side asked for, and does not count as one of the tries. A wait that goes past
+   * the deadline is not begun: the failure is thrown at once.
    */
   readonly again: (failure: unknown) => number | false
 }
 
 const pausesMs = [250, 1000]
+const askedForMs = 1000
 
-/** Up to three tries. Throws the last failure, or that the deadline has passed. */
+/** Up to three tries, besides those that the other side asked to wait for. Throws the last failure, or that the deadline has passed. */
 export async function retry<T>(
   operation: (signal: AbortSignal) => Promise<T>,
   { signal: outer, deadlineMs, again }: RetryOptions,
@@ -22,15 +25,16 @@ export async function retry<T>(
   const begun = performance.now()
   const deadline = AbortSignal.timeout(deadlineMs)
   const signal = AbortSignal.any([outer, deadline])
-  for (let tries = 0; ; tries++) {
+  let tries = 0
+  for (;;) {
     try {
       outer.throwIfAborted()
       return await operation(signal)
     } catch (failure) {
       outer.throwIfAborted()
       if (deadline.aborted) throw new Error(`no answer within ${deadlineMs / 1000} s`, { cause: failure })
-      const pauseMs = pausesMs[tries]
       const waitMs = again(failure)
+      const pauseMs = waitMs !== false && waitMs >= askedForMs ? 0 : pausesMs[tries++]
       if (pauseMs === undefined || waitMs === false) throw failure
       const longest = Math.max(pauseMs, waitMs)
       if (performance.now() - begun + longest > deadlineMs) throw failure
@@ -41,4 +45,11 @@ export async function retry<T>(
 
 export function messageOf(failure: unknown): string {
   return failure instanceof Error ? failure.message : String(failure)
+}
+
+/** fetch says `fetch failed`; what happened is in its cause. */
+export function reasonOf(failure: unknown): string {
+  let deepest = failure
+  while (deepest instanceof Error && deepest.cause instanceof Error) deepest = deepest.cause
+  return printableLine(deepest instanceof Error ? deepest.message || deepest.name : String(deepest))
 }
