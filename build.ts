@@ -20,7 +20,8 @@ const commonJs = [
 
 await rm(dist, { recursive: true, force: true })
 const [{ metafile }] = await Promise.all([bundle(), writeTypes()])
-for await (const part of glob(join(root, 'deploy/node/*.sh'))) await copyFile(part, join(lib, basename(part)))
+for await (const part of glob(join(root, '{deploy/node,providers}/*.sh')))
+  await copyFile(part, join(lib, basename(part)))
 await copyFile(join(root, 'bin/certs.js'), join(dist, 'certs.js'))
 await chmod(join(dist, 'certs.js'), 0o755)
 await writeFile(join(dist, 'THIRD-PARTY.txt'), await licences(Object.keys(metafile.inputs)))

@@ -37,6 +37,8 @@ export type Setting =
       readonly optional?: true
       /** Closed set of accepted strings. */
       readonly choices?: readonly string[]
+      /** What stands in the example of `certs providers NAME`; not for a secret. */
+      readonly example?: string | number | readonly string[]
     }
   | {
       readonly type: 'group'

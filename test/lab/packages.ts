@@ -1,7 +1,7 @@
 import { access, rm, writeFile } from 'node:fs/promises'
 import { command } from './command.ts'
 
-/** What the hosts of the lab, its name server and its CA are made of: program and Debian package. */
+/** What the hosts of the lab, its name server and its CA are made of: program and Debian packages. */
 export const labPrograms: Programs = {
   'systemd-nspawn': 'systemd-container',
   unshare: 'util-linux',
@@ -28,6 +28,7 @@ export const testPrograms: Programs = {
   nft: 'nftables',
   faketime: 'faketime',
   strace: 'strace',
+  pdns_server: 'pdns-server pdns-backend-sqlite3',
 }
 
 export type Programs = Readonly<Record<string, string>>
@@ -43,7 +44,7 @@ export async function installingMissing(): Promise<string | undefined> {
 /** The packages whose programs are not there, sorted. */
 export async function absentPackages(programs: Programs): Promise<string[]> {
   const absent = await absentPrograms(programs)
-  return [...new Set(absent.map((program) => programs[program] ?? program))].toSorted()
+  return [...new Set(absent.flatMap((program) => (programs[program] ?? program).split(' ')))].toSorted()
 }
 
 /**
@@ -68,6 +69,7 @@ const services: Readonly<Record<string, string>> = {
   nginx: 'nginx.service',
   'openssh-server': 'ssh.service',
   bind9: 'named.service',
+  'pdns-server': 'pdns.service',
 }
 
 async function absentPrograms(programs: Programs): Promise<string[]> {
