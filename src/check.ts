@@ -42,7 +42,7 @@ export async function checkAll(app: App): Promise<CheckFinding[]> {
     ...Object.keys(settings.dns).map((name) => attempt('secret', `dns.${name}`, () => askSecret(app, name))),
     attempt('CA', settings.acme.directory, () => askCa(looks)),
     ...certificates.flatMap((certificate) =>
-      certificate.names.map((name) => attempt('DNS', name, () => askDns(app, certificate, name))),
+      certificate.names.map((name) => attempt('DNS', name, () => askDns(app, looks, { certificate, name }))),
     ),
     ...identifiersOf(app).map((name) => attempt('CAA', name, () => askCaa(looks, name))),
     ...nodes.map((node) => attempt('node', node.name, () => askNode(app, node))),
@@ -90,10 +90,17 @@ function refusal({ message, hints }: ErrorFacts): CertsError {
   return new CertsError(message, { hint: hints })
 }
 
-async function askDns(app: App, certificate: Certificate, name: string): Promise<string> {
+async function askDns(app: App, looks: PreflightLooks, { certificate, name }: Asked): Promise<string> {
   const solver = await app.solver(certificate)
   const place = await solver.locate(name, app.io.signal)
+  const { refusals, warnings } = await looks.servers(place.zone)
+  for (const facts of [...refusals, ...warnings]) throw refusal(facts)
   return `TXT ${place.name} in zone ${place.zone}, by ${place.provider}`
+}
+
+interface Asked {
+  readonly certificate: Certificate
+  readonly name: string
 }
 
 /** Logs in, inspects, and says what would stop a rollout. */

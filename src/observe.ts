@@ -11,6 +11,7 @@ import type {
   ChallengeObservation,
   NodeObservation,
   Observed,
+  Preflight,
 } from './core/observed.ts'
 import { judgeRenewal } from './core/renewal.ts'
 import { judgeWithdrawal } from './core/withdrawal.ts'
@@ -127,9 +128,7 @@ async function observeCertificate(
   const mayIssue = !stored.fault && selection.toVersion === undefined && selection.mayIssue !== false
   const insistent = selection.forceRenew || selection.insistent === true
   const issuing = renewal.due && mayIssue && !judgeAttempts(stored.attempts, { now, insistent })
-  const [challenges, preflight] = issuing
-    ? await Promise.all([locateChallenges(app, certificate), (await looks()).of(certificate)])
-    : [[], undefined]
+  const [challenges, preflight] = issuing ? await lookAhead(app, certificate, await looks()) : [[], undefined]
   if (selection.mayChange) {
     for (const { message } of preflight?.warnings ?? [])
       app.emit({ kind: 'warning', certificate: certificate.name, message })
@@ -140,6 +139,15 @@ async function observeCertificate(
     domains: issuing && budgeted ? await domainsOf(certificate) : [],
     ...(preflight ? { preflight } : {}),
   }
+}
+
+async function lookAhead(
+  app: App,
+  certificate: Certificate,
+  looks: PreflightLooks,
+): Promise<[readonly ChallengeObservation[], Preflight]> {
+  const locating = locateChallenges(app, certificate)
+  return Promise.all([locating, looks.of(certificate, locating)])
 }
 
 /** Loaded when something is due: the list of public suffixes is large. */

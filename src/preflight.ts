@@ -8,7 +8,9 @@ import type { Certificate } from './core/certificate.ts'
 import { judgeClock } from './core/clock.ts'
 import { CertsError, ConfigError, errorFacts } from './core/errors.ts'
 import type { ErrorFacts } from './core/errors.ts'
-import type { Preflight } from './core/observed.ts'
+import type { ChallengeObservation, Preflight } from './core/observed.ts'
+import { BogusDnssec } from './dns/dnssec.ts'
+import type { NameServerHealth } from './dns/name-server-health.ts'
 
 /** What is known of the CA without an order. */
 export interface AskedCa {
@@ -25,8 +27,10 @@ export interface PreflightLooks {
   caa(identifier: string, issuer: Issuer): Promise<CaaFinding>
   /** The records that would let our account issue for these identifiers and nobody else. Throws CertsError. */
   locks(identifiers: readonly string[]): Promise<CaaLock[]>
+  /** Whether the name servers of a zone answer for it. */
+  servers(zone: string): Promise<Preflight>
   /** What would stop or disturb an issuance, found out before anything is ordered. */
-  of(certificate: Certificate): Promise<Preflight>
+  of(certificate: Certificate, locating: Promise<readonly ChallengeObservation[]>): Promise<Preflight>
 }
 
 /** Looks that many certificates share are made once. */
@@ -44,12 +48,30 @@ export function createPreflight(app: App): PreflightLooks {
 
   async function caaOf(identifier: string, issuer: Issuer): Promise<Preflight> {
     const finding = await settle(() => caa(identifier, issuer))
-    // The CA asks from elsewhere and may get an answer: what can't be looked up here is for it to judge.
-    if ('failed' in finding) return { refusals: [], warnings: [finding.failed] }
-    return {
-      refusals: finding.done.kind === 'refusal' ? [finding.done.facts] : [],
-      warnings: finding.done.kind === 'warning' ? [finding.done.facts] : [],
+    if ('failed' in finding) {
+      // The CA asks from elsewhere and may get an answer where we do not; but bogus is bogus everywhere.
+      const refused = finding.error instanceof BogusDnssec
+      return refused ? refusing(finding.failed) : warning(finding.failed)
     }
+    if (finding.done.kind === 'allowed') return nothing
+    return finding.done.kind === 'refusal' ? refusing(finding.done.facts) : warning(finding.done.facts)
+  }
+
+  async function issuerOf({ names }: Certificate): Promise<Preflight> {
+    const asked = await settle(ca)
+    if ('failed' in asked) {
+      return asked.error instanceof ConfigError ? refusing(asked.failed) : warning(asked.failed)
+    }
+    const { issuer, clock } = asked.done
+    const looked = await Promise.all(names.map((name) => caaOf(name, issuer)))
+    return join(clock ? [refusing(clock), ...looked] : looked)
+  }
+
+  const askedServers = new Map<string, Promise<Preflight>>()
+  function servers(zone: string): Promise<Preflight> {
+    const known = askedServers.get(zone) ?? dns().then(({ askServers }) => serversOf(zone, askServers))
+    askedServers.set(zone, known)
+    return known
   }
 
   async function locks(identifiers: readonly string[]): Promise<CaaLock[]> {
@@ -66,21 +88,39 @@ export function createPreflight(app: App): PreflightLooks {
     ca,
     caa,
     locks,
-    async of({ names }) {
-      const asked = await settle(ca)
-      if ('failed' in asked) {
-        return asked.error instanceof ConfigError
-          ? { refusals: [asked.failed], warnings: [] }
-          : { refusals: [], warnings: [asked.failed] }
-      }
-      const { issuer, clock } = asked.done
-      const looked = await Promise.all(names.map((name) => caaOf(name, issuer)))
-      return {
-        refusals: [...(clock ? [clock] : []), ...looked.flatMap(({ refusals }) => refusals)],
-        warnings: looked.flatMap(({ warnings }) => warnings),
-      }
+    servers,
+    async of(certificate, locating) {
+      const serversOfAll = locating.then((challenges) => {
+        const zones = new Set(challenges.flatMap((one) => ('zone' in one ? one.zone : [])))
+        return Promise.all([...zones].map(servers))
+      })
+      const [issuer, health] = await Promise.all([issuerOf(certificate), serversOfAll])
+      return join([issuer, ...health])
     },
   }
+}
+
+const nothing: Preflight = { refusals: [], warnings: [] }
+const refusing = (facts: ErrorFacts): Preflight => ({ refusals: [facts], warnings: [] })
+const warning = (facts: ErrorFacts): Preflight => ({ refusals: [], warnings: [facts] })
+
+function join(parts: readonly Preflight[]): Preflight {
+  return {
+    refusals: parts.flatMap(({ refusals }) => refusals),
+    warnings: parts.flatMap(({ warnings }) => warnings),
+  }
+}
+
+async function serversOf(zone: string, ask: (zone: string) => Promise<NameServerHealth>): Promise<Preflight> {
+  const looked = await settle(() => ask(zone))
+  if ('failed' in looked) return warning(looked.failed)
+  const { answering, ill } = looked.done
+  if (ill.length === 0) return nothing
+  const facts = {
+    message: `not all name servers of ${zone} answer: ${ill.join('; ')}`,
+    hints: [`a challenge waits for all of them: mend them, or take them out of the NS records of ${zone}`],
+  }
+  return answering === 0 ? refusing(facts) : warning(facts)
 }
 
 function refuseWithoutName({ identities, account }: Issuer, directory: string): void {
@@ -112,15 +152,17 @@ async function askCa(app: App): Promise<AskedCa> {
 }
 
 async function openDns({ settings, io }: App) {
-  const [{ createResolver }, { createFindCaa }, { findZone }] = await Promise.all([
+  const [{ createResolver }, { createFindCaa }, { findZone }, { askNameServers }] = await Promise.all([
     import('./dns/resolver.ts'),
     import('./dns/caa.ts'),
     import('./dns/zone.ts'),
+    import('./dns/name-server-health.ts'),
   ])
   const resolver = createResolver(settings.resolvers)
   return {
     findCaa: createFindCaa(resolver),
     zoneOf: (name: string) => findZone(name, resolver, io.signal),
+    askServers: (zone: string) => askNameServers(zone, resolver, { signal: io.signal }),
   }
 }
 

@@ -8,6 +8,8 @@ export interface NewMessage {
   /** Opcode 5 is UPDATE (RFC 2136): its zone is the question, its changes are the authorities. */
   readonly opcode?: 0 | 5
   readonly recursionDesired?: boolean
+  /** Ask a validating resolver for what it would refuse (CD, RFC 4035 section 3.2.2). */
+  readonly checkingDisabled?: boolean
   readonly question: { readonly name: string; readonly type: RecordType }
   readonly authorities?: readonly NewRecord[]
   /** UDP payload size to offer by EDNS. */
@@ -24,7 +26,8 @@ export interface NewRecord {
 
 /** Throws ProviderError when a name can't stand in DNS (63 bytes a label, 255 in all). */
 export function encodeMessage(message: NewMessage): Buffer {
-  const flags = ((message.opcode ?? 0) << 11) | (message.recursionDesired ? 0x100 : 0)
+  const bits = (message.recursionDesired ? 0x100 : 0) | (message.checkingDisabled ? 0x10 : 0)
+  const flags = ((message.opcode ?? 0) << 11) | bits
   const authorities = message.authorities ?? []
   const options = message.udpPayloadSize ? [optRecord(message.udpPayloadSize)] : []
   return Buffer.concat([

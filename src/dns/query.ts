@@ -11,6 +11,8 @@ export interface Query {
   readonly type: RecordType
   /** True for a resolver, false for an authoritative server. */
   readonly recursionDesired: boolean
+  /** A validating resolver answers even what does not validate. */
+  readonly checkingDisabled?: boolean
 }
 
 export interface QueryOptions {
@@ -58,10 +60,10 @@ interface AskOptions {
   readonly timeoutMs: number
 }
 
-function newExchange({ name, type, recursionDesired }: Query): Exchange {
+function newExchange({ name, type, ...flags }: Query): Exchange {
   const id = randomInt(0x1_0000)
   return {
-    request: encodeMessage({ id, question: { name, type }, recursionDesired, udpPayloadSize }),
+    request: encodeMessage({ id, question: { name, type }, ...flags, udpPayloadSize }),
     accept(bytes) {
       const message = decodeMessage(bytes)
       const [question] = message.questions

@@ -13,6 +13,8 @@ export interface Zone {
   readonly secondary?: { readonly address: string; readonly port?: number; readonly refreshSeconds: number }
   /** SOA minimum: seconds for which resolvers keep a negative answer. */
   readonly negativeTtl?: number
+  /** The whole master file instead, as a signed zone's. It takes no updates. */
+  readonly text?: string
   /** Refuse dynamic updates. */
   readonly frozen?: true
 }
@@ -26,6 +28,7 @@ export interface NamedSettings {
   readonly zones: Readonly<Record<string, Zone>>
   readonly recursion: boolean
   readonly more?: string | undefined
+  readonly trustAnchors?: string | undefined
 }
 
 export function zoneFile(name: string): string {
@@ -59,10 +62,11 @@ export function namedConfiguration(settings: NamedSettings): string {
   directory "${folder}"; pid-file "${folder}/named.pid"; session-keyfile "${folder}/session.key"; lock-file none;
   listen-on port ${port} { ${settings.address}; }; listen-on-v6 port ${port} { ${listen6} };
   allow-query { any; }; recursion ${settings.recursion ? 'yes' : 'no'}; allow-recursion { any; }; allow-transfer { any; };
-  notify no; dnssec-validation no; empty-zones-enable no; max-cache-ttl 1; min-refresh-time 1;
+  notify no; dnssec-validation ${settings.trustAnchors ? 'yes' : 'no'}; empty-zones-enable no; max-cache-ttl 1; min-refresh-time 1;
   ${settings.more ?? ''}
 };
-controls { };`,
+controls { };
+${settings.trustAnchors ? `trust-anchors { ${settings.trustAnchors} };` : ''}`,
     ...settings.keys.map(
       (key) => `key "${key.name}" { algorithm ${key.algorithm}; secret "${key.secret}"; };`,
     ),
@@ -78,6 +82,6 @@ function zoneBlock(name: string, zone: Zone, keys: string): string {
     const refresh = `min-refresh-time ${refreshSeconds}; max-refresh-time ${refreshSeconds};`
     return `zone "${name}" { type secondary; ${file} primaries { ${address} port ${port}; }; ${refresh} };`
   }
-  const update = zone.frozen ? 'none;' : keys
+  const update = zone.frozen || zone.text ? 'none;' : keys
   return `zone "${name}" { type primary; ${file} allow-update { ${update} }; };`
 }

@@ -46,6 +46,8 @@ export interface NamedOptions {
   readonly zonesOnly?: true
   /** More lines for named's `options { }`. */
   readonly options?: string
+  /** Validate DNSSEC from these, as named's `trust-anchors { }` has them. */
+  readonly trustAnchors?: string
   /** Prefix of named's own command line, as `['faketime', '-f', '+1h']`. */
   readonly under?: readonly string[]
 }
@@ -103,7 +105,8 @@ export async function startNamed(options: NamedOptions): Promise<Named> {
     await copyFile(binary, join(folder, 'named'))
     const zones: Record<string, Zone> = { ...(options.zonesOnly ? {} : { '.': {} }), ...options.zones }
     for (const [name, zone] of Object.entries(zones)) {
-      if (!zone.secondary) await writeFile(join(folder, zoneFile(name)), zoneText(name, zone, address))
+      if (!zone.secondary)
+        await writeFile(join(folder, zoneFile(name)), zone.text ?? zoneText(name, zone, address))
     }
     const keys = [tsig, ...(options.keys ?? [])]
     const settings = {
@@ -114,6 +117,7 @@ export async function startNamed(options: NamedOptions): Promise<Named> {
       keys,
       zones,
       more: options.options,
+      trustAnchors: options.trustAnchors,
       recursion: !options.zonesOnly,
     }
     await writeFile(join(folder, 'named.conf'), namedConfiguration(settings), { mode: 0o600 })

@@ -14,11 +14,15 @@ describe.skipIf(missing)('before anything is ordered', () => {
         'hachyderm.io': { records: 'media A 192.0.2.1' },
         'locked.example': { records: '@ CAA 0 issue "other.example"' },
         'future.example': { records: '@ CAA 128 future "x"' },
+        'ill.example': { records: '@ NS dead\ndead A 127.77.0.1' },
+        'gone.example': { nameServers: { 'dead.ill.example': '127.77.0.1' } },
       },
       certificates: {
         'media.hachyderm.io': {},
         'locked.example': {},
         'future.example': {},
+        'ill.example': {},
+        'gone.example': {},
       },
     })
   })
@@ -81,6 +85,22 @@ Nothing can be done: 1 certificate can not be issued.
     },
   )
 
+  test('a name server that does not answer is named; when none does, nothing is ordered', async () => {
+    const ill = await controller.certs('plan ill.example')
+    expect(ill).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringContaining(
+        '      note: not all name servers of ill.example answer: dead.ill.example (127.77.0.1) does not answer\n',
+      ),
+    })
+    const gone = await controller.certs('rollout gone.example')
+    expect(gone).toMatchObject({
+      exitCode: 1,
+      stdout: expect.stringContaining('not all name servers of gone.example answer'),
+    })
+    expect(orders()).toBe(0)
+  })
+
   test('check names what CAA says of every name', async () => {
     const { stdout, stderr, exitCode } = await controller.certs('check')
     expect(exitCode).toBe(1)
@@ -93,7 +113,7 @@ Nothing can be done: 1 certificate can not be issued.
     const { stdout, exitCode } = await controller.certs('check --caa')
     expect(exitCode).toBe(0)
     const records = stdout.split('\n').filter((line) => line !== '' && !line.startsWith(';'))
-    expect(records).toHaveLength(3)
+    expect(records).toHaveLength(5)
     expect(records[0]).toMatch(
       /^hachyderm\.io\. IN CAA 0 issue "ca\.example; accounturi=https:\/\/127\.0\.0\.1:\d+\/my-account\/\w+; validationmethods=dns-01"$/,
     )
