@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { hostsMissing } from '../test/lab/hosts.ts'
 import { machine, runLine } from './measure.ts'
+import { benchRenew } from './renew.ts'
 import { benchRollout } from './rollout.ts'
 import { benchStartup } from './startup.ts'
 
@@ -16,6 +17,9 @@ print(`Measured by \`npm run bench\`: ${machine()}.`)
 
 say('start-up, 40 rounds')
 print(await benchStartup(program, 40))
+
+say('ten thousand certificates of which none is due')
+print(await benchRenew(program, { certificates: 10_000, rounds: 5 }))
 
 const missing = await hostsMissing()
 if (missing) {
