@@ -8,6 +8,7 @@ import type { Fleet } from './fleet.ts'
 import { install } from './install.ts'
 import type { Installed } from './install.ts'
 import { probe } from './probe.ts'
+import { lookAgain } from './look-again.ts'
 import { undo } from './undo.ts'
 import { verify } from './verify.ts'
 
@@ -63,8 +64,12 @@ async function installOnce(deployment: Deployment, { fleet, emit, signal }: Mean
   try {
     return await install(await fleet.shell(node), node, order)
   } catch (error) {
-    if (!(error instanceof NodeError) || error.left !== 'unknown') throw error
-    return install(await fleet.reconnect(node), node, { ...order, forceReload: true })
+    if (!(error instanceof NodeError)) throw error
+    if (error.left === 'degraded') throw await lookAgain(error, deployment, fleet)
+    if (error.left !== 'unknown') throw error
+    const again = await install(await fleet.reconnect(node), node, { ...order, forceReload: true })
+    // The first try may have done the whole: what is there to go back to is what was live before it.
+    return { ...again, outcome: 'installed', former: again.former ?? deployment.from }
   }
 }
 

@@ -10,6 +10,8 @@ export interface Deployment {
   readonly facts: VersionFacts
   /** The files are right already; nginx is to read them anew. */
   readonly reloadOnly: boolean
+  /** The version that live pointed to before. */
+  readonly from: number | undefined
   /** The leaves that the node served before. */
   readonly servedBefore: readonly Leaf[]
   /** Milliseconds until what is wanted must be served. */

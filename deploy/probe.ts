@@ -12,8 +12,8 @@ export interface ProbeOptions {
   readonly signal?: AbortSignal | undefined
   /** For all of it, the body included. */
   readonly timeoutMs?: number | undefined
-  /** Roots to judge the certificate by, PEM or the machine's own; the judgement is only told. Not judged without. */
-  readonly roots?: string | 'system' | undefined
+  /** Roots to judge the certificate by, PEM or the word `system`; the judgement is only told. Not judged without. */
+  readonly roots?: string | undefined
 }
 
 const capBytes = 1024 * 1024

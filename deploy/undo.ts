@@ -6,7 +6,8 @@ import type { Deployment } from './deployment.ts'
 import type { Fleet } from './fleet.ts'
 import { rollback } from './install.ts'
 import type { Installed } from './install.ts'
-import { handshake, verify } from './verify.ts'
+import { servesAsBefore } from './look-again.ts'
+import { verify } from './verify.ts'
 import { explainServed } from './why-served.ts'
 
 interface UndoInput {
@@ -65,14 +66,9 @@ async function goBack(number: number, input: UndoInput): Promise<{ left: NodeErr
 
 /** A node whose nginx never read live is right again when it serves what it served before. */
 async function whyNotServed(leaf: Leaf, { deployment, fleet }: UndoInput): Promise<string | undefined> {
-  const { node, certificate, servedBefore, deadlineMs } = deployment
+  const { node, certificate, deadlineMs } = deployment
   const open = async (address: string, port: number) => (await fleet.shell(node)).forward(address, port)
-  const before = new Set(servedBefore.map(({ fingerprint }) => fingerprint))
-  const pairs = node.endpoints.flatMap((endpoint) =>
-    certificate.verifyNames.map((name) => ({ endpoint, name })),
-  )
-  const served = await Promise.all(pairs.map(({ endpoint, name }) => handshake(endpoint, name, { open })))
-  if (served.every((answer) => answer.leaf && before.has(answer.leaf.fingerprint))) return undefined
+  if (await servesAsBefore(deployment, fleet)) return undefined
   const wanted = { names: certificate.verifyNames, leafFingerprint: leaf.fingerprint }
   const verdict = await verify(node, wanted, { endpoints: node.endpoints, open, deadlineMs })
   return verdict.ok ? undefined : verdict.because

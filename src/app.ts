@@ -10,6 +10,7 @@ import type { AcmeSettings } from './core/acme.ts'
 import type { Certificate, Version } from './core/certificate.ts'
 import { ConfigError } from './core/errors.ts'
 import type { Emit } from './core/event.ts'
+import type { Reason } from './core/withdrawal.ts'
 import type { Solver } from './dns/solver.ts'
 import type { Io } from './io.ts'
 import { resolveSecret } from './secrets.ts'
@@ -19,6 +20,8 @@ import { openFiles } from './state/files.ts'
 import type { Store } from './state/store.ts'
 import { openWithdrawals } from './withdrawals.ts'
 import type { Withdrawals } from './withdrawals.ts'
+
+export { providers }
 
 /** Everything a command works with, wired from the configuration. Secrets are read when first needed. */
 export interface App extends AsyncDisposable {
@@ -35,10 +38,12 @@ export interface App extends AsyncDisposable {
   provider(name: string): Promise<Provider>
   solver(certificate: Certificate): Promise<Solver>
   acme(): Promise<AcmeSettings>
-  /** PEM of the roots that issued chains lead to, or the machine's own. */
-  roots(): Promise<string | 'system'>
+  /** PEM of the roots that issued chains lead to, or the word `system` for the machine's own. */
+  roots(): Promise<string>
   /** Takes up or begins the order and returns the stored version. */
   issue(certificate: Certificate, number: number): Promise<Version>
+  /** Tells the CA; nothing else. */
+  revoke(version: Version, reason: Reason): Promise<void>
   /** Removes TXT records that an earlier run left behind. */
   sweepTxt(): Promise<void>
   /** Takes the one lock that every changing run needs. Throws LockedError. */
@@ -106,6 +111,10 @@ export async function openApp(io: Io, options: AppOptions): Promise<App> {
       const version = await issue({ certificate, number, acme: await acme() }, deps)
       await withdrawals.settle(certificate.name)
       return version
+    },
+    async revoke(version, reason) {
+      const { revoke } = await import('./acme/revoke.ts')
+      await revoke({ version, reason, acme: await acme() }, { store, emit, now, signal, run })
     },
     async sweepTxt() {
       const [certificate] = Object.values(settings.certificates)

@@ -143,6 +143,7 @@ async function applyToNode(step: NodePlan, { plan, app, version }: NodeMeans): P
           version: version!,
           facts: versionFacts(version!),
           reloadOnly,
+          from: step.from,
           servedBefore: step.served,
         },
         means,

@@ -82,6 +82,8 @@ describe.skipIf(await skipUnless('hosts'))('a node on which a new version does n
     expect(exitCode).toBe(1)
     expect(result.status).toBe('failed')
     expect(stderr).toContain('reload refused')
+    expect(stderr).toContain('which nginx still serves')
+    expect(stderr).not.toContain('could not be undone')
     await expectUndone()
   })
 
