@@ -12,7 +12,8 @@ export const command: Command = {
 Issues a new version when one is due, brings it to every node that is not right, canary
 first, tests and reloads nginx, and proves by handshake what each node serves. A node
 that does not prove right is put back on its former version, and the rollout halts.
-When everything is right already, nothing is written and nothing is reloaded.
+When everything is right already, nothing is written and nothing is reloaded. It does not
+wait after failed attempts, and brings back what was rolled back.
 
 Options
   --node NODE        only this node (may be given several times)
