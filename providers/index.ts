@@ -75,20 +75,14 @@ export const providers: Readonly<Record<string, ProviderDescription>> = {
   route53: describe({
     about: 'Amazon Route 53',
     settings: {
-      accessKeyId: {
-        type: 'string',
-        optional: true,
-        about: 'access key, when credentials is left out',
-        example: 'AKIAIOSFODNN7EXAMPLE',
-      },
-      secretAccessKey: { type: 'secret', optional: true, about: 'its secret' },
-      sessionToken: { type: 'secret', optional: true, about: 'for temporary credentials' },
       credentials: {
         type: 'string',
-        optional: true,
-        choices: ['aws'],
-        about: "found as AWS's own tools do: AWS_* variables, ~/.aws, roles of containers and instances",
+        choices: ['aws', 'key'],
+        about: "aws: found as AWS's own tools do (AWS_* variables, ~/.aws, roles); key: the settings below",
       },
+      accessKeyId: { type: 'string', optional: true, about: 'with key', example: 'AKIAIOSFODNN7EXAMPLE' },
+      secretAccessKey: { type: 'secret', optional: true, about: 'with key' },
+      sessionToken: { type: 'secret', optional: true, about: 'with a temporary key' },
       apiUrl: otherUrl('https://route53.amazonaws.com'),
     },
     load: async () => (await import('./route53.ts')).route53,

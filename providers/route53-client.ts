@@ -4,11 +4,15 @@ import type { Secret } from '../src/core/secret.ts'
 import { apiUrl as checkUrl } from './api-url.ts'
 
 export interface Route53Settings {
+  /**
+   * `aws`: found as AWS's own tools do, by AWS_* variables, ~/.aws, roles of containers and instances.
+   * `key`: the settings below.
+   */
+  readonly credentials: 'aws' | 'key'
   readonly accessKeyId?: string | undefined
   readonly secretAccessKey?: Secret | undefined
+  /** For temporary keys. */
   readonly sessionToken?: Secret | undefined
-  /** Where AWS's tools find credentials: AWS_* variables, ~/.aws, roles of containers and instances. */
-  readonly credentials?: 'aws' | undefined
   readonly apiUrl?: string | undefined
 }
 
@@ -35,15 +39,15 @@ export function openClient(settings: Route53Settings): Route53Client {
 
 function explicitCredentials(settings: Route53Settings) {
   const { accessKeyId, secretAccessKey, sessionToken, credentials } = settings
-  if (accessKeyId && secretAccessKey && !credentials) {
+  if (credentials === 'key' && accessKeyId && secretAccessKey) {
     return {
       accessKeyId,
       secretAccessKey: secretAccessKey.reveal(),
       ...(sessionToken && { sessionToken: sessionToken.reveal() }),
     }
   }
-  if (credentials && !accessKeyId && !secretAccessKey && !sessionToken) return undefined
-  throw new ConfigError('route53 wants accessKeyId and secretAccessKey, or credentials', {
-    hint: "credentials: 'aws' finds them as AWS's own tools do: AWS_* variables, ~/.aws, instance and container roles",
-  })
+  if (credentials === 'aws' && !accessKeyId && !secretAccessKey && !sessionToken) return undefined
+  throw new ConfigError(
+    "route53 wants credentials: 'key' with accessKeyId and secretAccessKey, or credentials: 'aws' alone",
+  )
 }

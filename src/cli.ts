@@ -22,6 +22,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   replace: () => import('./commands/replace.ts'),
   export: () => import('./commands/export.ts'),
   'nodes trust': () => import('./commands/nodes-trust.ts'),
+  providers: () => import('./commands/providers.ts'),
   init: () => import('./commands/init.ts'),
   completion: () => import('./commands/completion.ts'),
 }

@@ -52,6 +52,7 @@ test.each([
   'replace',
   'export',
   'providers',
+  'providers',
   'nodes trust',
   'init',
   'completion',

@@ -15,6 +15,7 @@ const verbs = [
   'replace',
   'export',
   'nodes',
+  'providers',
   'init',
   'completion',
 ]

@@ -101,7 +101,9 @@ export async function startRoute53Api(zones: readonly HostedZone[]): Promise<Rou
       const asked = (polls.get(id) ?? 0) + 1
       polls.set(id, asked)
       api.onPoll()
-      return xml(`<GetChangeResponse>${changeInfo(id, asked > api.pending ? 'INSYNC' : 'PENDING')}</GetChangeResponse>`)
+      return xml(
+        `<GetChangeResponse>${changeInfo(id, asked > api.pending ? 'INSYNC' : 'PENDING')}</GetChangeResponse>`,
+      )
     }
     if (kind !== 'hostedzone' || part !== 'rrset' || !zones.some((zone) => zone.id === id)) {
       return refuse(404, 'NoSuchHostedZone', `No hosted zone found with ID: ${id}`)
