@@ -9,6 +9,7 @@ import type { ErrorFacts } from './core/errors.ts'
 import type { CertificatePlan, NodePlan, Plan } from './core/plan.ts'
 import type { CertificateResult, NodeResult, RunResult } from './core/result.ts'
 import { sayParking } from './core/say-parking.ts'
+import { problemOf } from './core/plan-problems.ts'
 import { versionFacts } from './core/version.ts'
 import { recordIssuance, recordStep } from './record.ts'
 
@@ -158,13 +159,8 @@ async function applyToNode(step: NodePlan, { plan, app, version }: NodeMeans): P
   }
 }
 
-function resultOfUntouched({ node, action, from, to, because, error, drift }: NodePlan): NodeResult {
-  if (action === 'none') return { node, status: 'unchanged', from, to, because }
-  const blocked = drift.find((one) => one.kind === 'blocked')
-  const facts = error ?? {
-    message: `${node}: ${because}`,
-    hints: blocked ? [blocked.hint] : [],
-    ...(blocked?.detail ? { detail: blocked.detail } : {}),
-  }
-  return { node, status: 'failed', from, to, because, error: facts }
+function resultOfUntouched(step: NodePlan): NodeResult {
+  const { node, from, to, because } = step
+  const error = problemOf(step)
+  return { node, status: error ? 'failed' : 'unchanged', from, to, because, error }
 }

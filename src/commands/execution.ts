@@ -1,7 +1,8 @@
 import type { App } from '../app.ts'
 import { hasChanges, hasProblems } from '../core/plan.ts'
 import { renderErrorFacts } from '../core/render-error.ts'
-import { renderPlan, sayPlan } from '../core/render-plan.ts'
+import { problemsOf } from '../core/plan-problems.ts'
+import { sayPlan } from '../core/render-plan.ts'
 import { renderReport } from '../core/render-report.ts'
 import { isSuccess } from '../core/result.ts'
 import type { CertificateResult, RunResult } from '../core/result.ts'
@@ -31,14 +32,14 @@ export function report(outcome: Outcome, invocation: Invocation, io: Io): number
     const data = outcome.kind === 'applied' ? outcome.result : outcome.prepared.plan
     io.stdout.write(`${JSON.stringify(data, null, 2)}\n`)
   }
-  const paint = choosePaint(io, io.stdout)
   if (outcome.kind === 'nothing-to-do') {
     const { plan } = outcome.prepared
-    const stuck = hasProblems(plan)
-    if (!invocation.flag('json')) io.stdout.write(`${stuck ? renderPlan(plan, paint) : sayPlan(plan)}\n`)
-    return stuck ? exitCode.failed : exitCode.done
+    if (!invocation.flag('json')) io.stdout.write(`${sayPlan(plan)}\n`)
+    for (const error of problemsOf(plan)) io.stderr.write(renderErrorFacts(error))
+    return hasProblems(plan) ? exitCode.failed : exitCode.done
   }
-  if (!invocation.flag('json')) io.stdout.write(`${renderReport(outcome.result, paint)}\n`)
+  if (!invocation.flag('json'))
+    io.stdout.write(`${renderReport(outcome.result, choosePaint(io, io.stdout))}\n`)
   for (const error of outcome.result.certificates.flatMap(errorsOf)) io.stderr.write(renderErrorFacts(error))
   return isSuccess(outcome.result) ? exitCode.done : exitCode.failed
 }

@@ -96,14 +96,14 @@ export const nodeFaults: readonly Fault[] = [
       cp -a /tmp/copy/. /etc/letsencrypt
       dd if=/dev/zero of=/etc/letsencrypt/full bs=1k 2>/dev/null || true`,
     mend: 'umount /etc/letsencrypt; rm -r /tmp/copy',
-    says: ['! sally  blocked  its disk is full', 'hint: sally: free at least '],
+    says: ['certs: error: sally: its disk is full', 'certs: hint: free at least '],
     exitCode: 1,
   },
   {
     what: '/etc is read-only',
     onNode: 'mount --bind /etc /etc && mount -o remount,ro,bind /etc',
     mend: 'umount /etc',
-    says: ['! sally  blocked  its certificate folder is not writable', 'hint: sally: remount it read-write'],
+    says: ['certs: error: sally: its certificate folder is not writable', 'certs: hint: remount it read-write'],
     exitCode: 1,
   },
   {
@@ -111,9 +111,9 @@ export const nodeFaults: readonly Fault[] = [
     onNode: 'echo "nonsense;" >/etc/nginx/conf.d/broken.conf',
     mend: 'rm /etc/nginx/conf.d/broken.conf',
     says: [
-      '! sally  blocked  nginx -t already fails, before any change of ours',
+      'certs: error: sally: nginx -t already fails, before any change of ours',
       'unknown directive "nonsense" in /etc/nginx/conf.d/broken.conf:1',
-      'hint: sally: mend the nginx configuration on the node first',
+      'certs: hint: mend the nginx configuration on the node first',
     ],
     exitCode: 1,
   },
@@ -122,8 +122,8 @@ export const nodeFaults: readonly Fault[] = [
     onNode: 'systemctl stop nginx',
     mend: 'systemctl start nginx',
     says: [
-      '! sally  blocked  nginx is not running',
-      'hint: sally: start it on the node: systemctl start nginx',
+      'certs: error: sally: nginx is not running',
+      'certs: hint: start it on the node: systemctl start nginx',
     ],
     exitCode: 1,
   },
@@ -131,7 +131,7 @@ export const nodeFaults: readonly Fault[] = [
     what: 'a live file is no link',
     onNode: `cp --remove-destination ${archive}/privkey2.pem ${live}/privkey.pem`,
     mend: `ln -sf ../../archive/${site}/privkey2.pem ${live}/privkey.pem`,
-    says: [`! sally  blocked  live/${site}/privkey.pem is a real file, not a link`, 'hint: sally: move it '],
+    says: [`certs: error: sally: live/${site}/privkey.pem is a real file, not a link`, 'certs: hint: move it '],
     exitCode: 1,
   },
   {
