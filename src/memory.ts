@@ -13,8 +13,8 @@ import type { Store } from './state/store.ts'
 
 /** What outlasts a run, so that the next one has patience: failed attempts, orders sent, versions held back. */
 export interface Memory {
-  /** Every certificate's failed attempts and hold, by certificate; most have none. */
-  recall(): Promise<Recollection>
+  /** Lists once what there is, and reads a certificate's part when it is asked for; most have none. */
+  recall(): Promise<(certificate: string) => Promise<Recollection>>
   /** What the CA at this directory allows, and what is used of it; undefined where its limits are not known. */
   budget(directory: string): Promise<Observed['budget']>
   /** Writes an order down before it is sent. Throws AcmeError when a limit of the CA is used up. */
@@ -27,8 +27,8 @@ export interface Memory {
 }
 
 export interface Recollection {
-  readonly attempts: ReadonlyMap<string, Attempts>
-  readonly holds: ReadonlyMap<string, Hold>
+  readonly attempts?: Attempts | undefined
+  readonly hold?: Hold | undefined
 }
 
 interface Order {
@@ -60,14 +60,6 @@ export function openMemory({ store, now, signal, limits = limitsOf }: MemoryOpti
     return known
   }
 
-  const readAll = async <T>(prefix: string): Promise<ReadonlyMap<string, T>> => {
-    const found = (await store.list(prefix)).map(async (key) => {
-      const document = await store.get<T>(key)
-      return document ? ([key.slice(prefix.length + 1), document.value] as const) : undefined
-    })
-    return new Map((await Promise.all(found)).filter((one) => one !== undefined))
-  }
-
   /** What became of the certificate's orders: there is one under way at most, the last, so the others led to nothing. */
   const settle = async (certificate: string, end: Pick<Spending, 'outcome' | 'failed'>): Promise<void> => {
     const isOpen = (one: Spending) => one.certificate === certificate && one.outcome === undefined
@@ -93,8 +85,14 @@ export function openMemory({ store, now, signal, limits = limitsOf }: MemoryOpti
 
   return {
     async recall() {
-      const [attempts, holds] = await Promise.all([readAll<Attempts>('attempts'), readAll<Hold>('held')])
-      return { attempts, holds }
+      const known = new Set(
+        (await Promise.all(['attempts', 'held'].map((prefix) => store.list(prefix)))).flat(),
+      )
+      const read = async <T>(key: string) => (known.has(key) ? (await store.get<T>(key))?.value : undefined)
+      return async (certificate) => ({
+        attempts: await read<Attempts>(`attempts/${certificate}`),
+        hold: await read<Hold>(`held/${certificate}`),
+      })
     },
 
     async budget(directory) {

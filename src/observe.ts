@@ -45,7 +45,8 @@ export async function observe(app: App, selection: Selection): Promise<Observed>
   const chosen = names.filter((name) => selection.only?.includes(name) ?? true)
   const { certificates: selected, history = selection.toVersion !== undefined } = selection
   const recalling = recallStored(app, { certificates: selected, history })
-  const budgeting = app.memory.budget(app.settings.acme.directory)
+  // A budget that can't be read refuses the order itself, and says so there.
+  const budgeting = app.memory.budget(app.settings.acme.directory).catch(() => undefined)
   const observeOne = async (certificate: Certificate): Promise<CertificateObservation> => {
     const stored = await (await recalling)(certificate)
     return observeCertificate(app, certificate, {
@@ -60,6 +61,7 @@ export async function observe(app: App, selection: Selection): Promise<Observed>
     Promise.all(selected.map(async (one) => [one.name, await observeOne(one)] as const)),
     budgeting,
   ])
+  await app.keepRenewalInfo()
   return { now, nodes: Object.fromEntries(nodes), certificates: Object.fromEntries(certificates), budget }
 }
 
@@ -117,15 +119,18 @@ async function observeCertificate(
 ): Promise<CertificateObservation> {
   const now = app.io.now()
   const newest = stored.versions.at(-1)
+  const mayIssue = !stored.fault && selection.toVersion === undefined && selection.mayIssue !== false
+  const suggestion =
+    newest && (await app.renewalInfo.suggestion(certificate.name, newest.leaf, { ask: mayIssue }))
   const renewal = judgeRenewal({
     certificate,
     stored: newest?.leaf,
     now,
+    suggestion,
     withdrawn: judgeWithdrawal(newest, stored.withdrawal),
     forced: selection.forceRenew,
     underway: stored.underway !== undefined,
   })
-  const mayIssue = !stored.fault && selection.toVersion === undefined && selection.mayIssue !== false
   const insistent = selection.forceRenew || selection.insistent === true
   const issuing = renewal.due && mayIssue && !judgeAttempts(stored.attempts, { now, insistent })
   const [challenges, preflight] = issuing ? await lookAhead(app, certificate, await looks()) : [[], undefined]
@@ -135,6 +140,7 @@ async function observeCertificate(
   }
   return {
     ...stored,
+    suggestion,
     challenges,
     domains: issuing && budgeted ? await domainsOf(certificate) : [],
     ...(preflight ? { preflight } : {}),

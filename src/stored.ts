@@ -24,7 +24,7 @@ export async function recallStored(
   { certificates, history }: StoredOptions,
 ): Promise<(certificate: Certificate) => Promise<Stored>> {
   const names = certificates.map(({ name }) => name)
-  const [newest, orders, { attempts, holds }, withdrawn] = await Promise.all([
+  const [newest, orders, recall, withdrawn] = await Promise.all([
     store.newest(names).catch(() => undefined),
     store.list('orders'),
     memory.recall(),
@@ -42,8 +42,7 @@ export async function recallStored(
         versions,
         highest: found?.highest ?? 0,
         ...(underway && { underway }),
-        attempts: attempts.get(name),
-        hold: holds.get(name),
+        ...(await recall(name)),
         withdrawal: withdrawn(name),
       }
     } catch (error) {

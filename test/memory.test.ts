@@ -37,7 +37,9 @@ beforeEach(async () => {
 const order = (certificate = name) => ({ certificate, directory, names: [certificate], replaces: false })
 const spent = async (): Promise<readonly Spending[]> => (await open().budget(directory))?.spent ?? []
 const attempts = async () => (await store.get<Attempts>(`attempts/${name}`))?.value
-const failing = (error: Error) => () => Promise.reject(error)
+const failing = (error: Error) => async () => {
+  throw error
+}
 
 test('an attempt is on record from its beginning, and forgotten when it led to a version', async () => {
   const memory = open()
@@ -65,7 +67,7 @@ test('failures add up over restarts, with the reason and what the CA said', asyn
   const refused = new AcmeError('too many', { retryAfterMs: 90 * minute })
   await expect(open().attempt(name, failing(refused))).rejects.toThrow('too many')
   expect(await attempts()).toMatchObject({ failures: 2, refusedUntil: '2026-11-23T13:31:00.000Z' })
-  expect((await open().recall()).attempts.get(name)).toMatchObject({ failures: 2 })
+  expect((await (await open().recall())(name)).attempts).toMatchObject({ failures: 2 })
 })
 
 test('what may hold anything is not told: only errors of ours are quoted', async () => {
@@ -157,7 +159,7 @@ test('nothing is counted at a CA whose limits are not known', async () => {
 test('a hold is kept by node, and lifted by node', async () => {
   await open().hold(name, { nodes: { sally: 3, esme: 3 }, since: 'then' })
   await open().lift(name, ['sally'])
-  expect((await open().recall()).holds.get(name)).toEqual({ nodes: { esme: 3 }, since: 'then' })
+  expect((await (await open().recall())(name)).hold).toEqual({ nodes: { esme: 3 }, since: 'then' })
   await open().lift(name, undefined)
   await open().lift(name, undefined)
   expect(await store.list('held')).toEqual([])

@@ -134,9 +134,9 @@ async function install(host: Host): Promise<void> {
 }
 
 /** A package and what it needs. */
-async function closureOf(name: string): Promise<string[]> {
-  const text = await readFile(join(root, 'node_modules', name, 'package.json'), 'utf8')
+async function closureOf(guest: string): Promise<string[]> {
+  const text = await readFile(join(root, 'node_modules', guest, 'package.json'), 'utf8')
   const { dependencies = {} } = JSON.parse(text) as { dependencies?: Record<string, string> }
   const needed = await Promise.all(Object.keys(dependencies).map(closureOf))
-  return [...new Set([name, ...needed.flat()])]
+  return [...new Set([guest, ...needed.flat()])]
 }

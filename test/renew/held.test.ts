@@ -10,7 +10,7 @@ describe.skipIf(await skipUnless('hosts'))('a version that a person rolled back'
     expect(await incident.certs('renew --now')).toMatchObject({ exitCode: 0 })
     expect(await incident.certs(`rollout ${site} --force-renew`)).toMatchObject({ exitCode: 0 })
   })
-  afterAll(async () => await incident?.[Symbol.asyncDispose]())
+  afterAll(async () => incident?.[Symbol.asyncDispose]())
 
   const live = async () =>
     Promise.all(
