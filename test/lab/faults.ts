@@ -103,7 +103,10 @@ export const nodeFaults: readonly Fault[] = [
     what: '/etc is read-only',
     onNode: 'mount --bind /etc /etc && mount -o remount,ro,bind /etc',
     mend: 'umount /etc',
-    says: ['certs: error: sally: its certificate folder is not writable', 'certs: hint: remount it read-write'],
+    says: [
+      'certs: error: sally: its certificate folder is not writable',
+      'certs: hint: remount it read-write',
+    ],
     exitCode: 1,
   },
   {
@@ -131,7 +134,10 @@ export const nodeFaults: readonly Fault[] = [
     what: 'a live file is no link',
     onNode: `cp --remove-destination ${archive}/privkey2.pem ${live}/privkey.pem`,
     mend: `ln -sf ../../archive/${site}/privkey2.pem ${live}/privkey.pem`,
-    says: [`certs: error: sally: live/${site}/privkey.pem is a real file, not a link`, 'certs: hint: move it '],
+    says: [
+      `certs: error: sally: live/${site}/privkey.pem is a real file, not a link`,
+      'certs: hint: move it ',
+    ],
     exitCode: 1,
   },
   {
