@@ -52,7 +52,6 @@ test.each([
   'replace',
   'export',
   'providers',
-  'providers',
   'nodes trust',
   'init',
   'completion',
