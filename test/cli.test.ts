@@ -50,6 +50,7 @@ test.each([
   'history',
   'check',
   'replace',
+  'revoke',
   'export',
   'providers',
   'nodes trust',

@@ -40,6 +40,8 @@ export interface Ca extends Disposable {
   answer(challengeUrl: string): Promise<void>
   finalize(order: Order, csr: string): Promise<Order>
   certificate(url: string): Promise<Downloaded>
+  /** Base64url of the certificate's DER; the code of RFC 5280 section 5.3.1 (section 7.6). */
+  revoke(certificate: string, reasonCode: number): Promise<void>
   /** What the TXT record of a dns-01 challenge says (section 8.4). */
   txtValue(token: string): Promise<string>
 }
@@ -165,6 +167,12 @@ export function openCa({ settings, accountKey, accountUrl, now, signal, pace }: 
         pem: answer.body,
         alternates: [...new Set(alternates)].filter((link) => link !== url).slice(0, 10),
       }
+    },
+    revoke: async (certificate, reason) => {
+      const origin = at('revoking the certificate')
+      const { revokeCert } = await directory()
+      if (revokeCert === undefined) throw new AcmeError(`${origin.step} failed: it takes none by ACME`)
+      await patiently(() => post(revokeCert, { certificate, reason }, origin))
     },
     txtValue: async (token) => {
       const keyAuthorization = `${token}.${await client.thumbprint()}`

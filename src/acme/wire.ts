@@ -9,6 +9,8 @@ export interface Directory {
   readonly newNonce: string
   readonly newAccount: string
   readonly newOrder: string
+  /** Absent where the CA takes no revocations by ACME. */
+  readonly revokeCert?: string | undefined
   readonly externalAccountRequired: boolean
   /** Names of the offered profiles; empty where the CA has none. */
   readonly profiles: readonly string[]
@@ -65,6 +67,7 @@ export function parseDirectory(value: unknown, origin: Origin): Directory {
     newNonce: read.url('newNonce'),
     newAccount: read.url('newAccount'),
     newOrder: read.url('newOrder'),
+    revokeCert: read.value['revokeCert'] === undefined ? undefined : read.url('revokeCert'),
     externalAccountRequired: meta['externalAccountRequired'] === true,
     profiles: isObject(meta['profiles'])
       ? Object.keys(meta['profiles'])

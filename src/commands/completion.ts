@@ -13,6 +13,7 @@ const verbs = [
   'history',
   'check',
   'replace',
+  'revoke',
   'export',
   'nodes',
   'providers',

@@ -20,6 +20,7 @@ Make it so
 
 Keys
   replace NAME…        new versions with new keys, whatever the dates say; --all
+  revoke NAME          replace a version, then revoke it; its key is blocked for ever
   export NAME          one version with its key, as a PEM or PKCS#12 file
 
 Set up

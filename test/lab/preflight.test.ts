@@ -42,7 +42,8 @@ describe.skipIf(missing)('before anything is ordered', () => {
 Nothing can be done: 1 certificate can not be issued.
 `)
     const rolled = await controller.certs('rollout locked.example --force')
-    expect(rolled).toMatchObject({ exitCode: 1, stdout })
+    expect(rolled.exitCode).toBe(1)
+    expect(rolled.stdout + rolled.stderr).toContain('CAA forbids locked.example: ')
     expect(orders()).toBe(0)
   })
 
@@ -78,7 +79,8 @@ Nothing can be done: 1 certificate can not be issued.
       const plan = await controller.certs('plan media.hachyderm.io')
       expect(plan).toMatchObject({ exitCode: 1, stdout: expect.stringMatching(said) })
       const rollout = await controller.certs('rollout media.hachyderm.io')
-      expect(rollout).toMatchObject({ exitCode: 1, stdout: expect.stringMatching(said) })
+      expect(rollout.exitCode).toBe(1)
+      expect(rollout.stdout + rollout.stderr).toMatch(said)
       const check = await controller.certs('check')
       expect(check).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(said) })
       expect(orders()).toBe(0)
@@ -94,10 +96,8 @@ Nothing can be done: 1 certificate can not be issued.
       ),
     })
     const gone = await controller.certs('rollout gone.example')
-    expect(gone).toMatchObject({
-      exitCode: 1,
-      stdout: expect.stringContaining('not all name servers of gone.example answer'),
-    })
+    expect(gone.exitCode).toBe(1)
+    expect(gone.stdout + gone.stderr).toContain('not all name servers of gone.example answer')
     expect(orders()).toBe(0)
   })
 
