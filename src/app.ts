@@ -4,6 +4,9 @@ import type { Fleet } from '../deploy/fleet.ts'
 import { createConnect } from '../deploy/ssh.ts'
 import { providers } from '../providers/index.ts'
 import type { Provider, Settings as ProviderSettings } from '../providers/provider.ts'
+import { openRenewalInfo } from './acme/renewal-info.ts'
+import type { RenewalInfo } from './acme/renewal-info.ts'
+import { atMost } from './at-most.ts'
 import { loadConfig } from './config/load.ts'
 import type { Settings } from './config/settings.ts'
 import type { AcmeSettings } from './core/acme.ts'
@@ -38,6 +41,9 @@ export interface App extends AsyncDisposable {
   provider(name: string): Promise<Provider>
   solver(certificate: Certificate): Promise<Solver>
   acme(): Promise<AcmeSettings>
+  readonly renewalInfo: RenewalInfo
+  /** Writes down what the CA said, in a run that holds the lock; any other writes nothing. */
+  keepRenewalInfo(): Promise<void>
   /** PEM of the roots that issued chains lead to, or the word `system` for the machine's own. */
   roots(): Promise<string>
   /** Takes up or begins the order and returns the stored version. */
@@ -55,6 +61,9 @@ export interface AppOptions {
   readonly state?: string | undefined
   readonly emit: Emit
 }
+
+/** A CA bears it, and its delays are hidden. */
+const renewalRequestsAtOnce = 8
 
 export async function openApp(io: Io, options: AppOptions): Promise<App> {
   const { env, cwd, home, uid, signal, now } = io
@@ -86,6 +95,21 @@ export async function openApp(io: Io, options: AppOptions): Promise<App> {
     return createSolver({ providers: solvers, preferred: certificate.dns, resolvers: settings.resolvers })
   }
   const acme = () => resolveAcme(settings, io)
+  const readRoots = async () => {
+    const { caBundle } = settings.acme
+    return caBundle === undefined ? undefined : readBundle(caBundle)
+  }
+  let locked = false
+  const { directory } = settings.acme
+  const renewalInfo = openRenewalInfo({
+    store,
+    directory,
+    settings: async () => ({ directory, caBundle: await readRoots() }),
+    now,
+    signal,
+    atMost: atMost(renewalRequestsAtOnce),
+    patienceMs: () => (locked ? 30_000 : 3_000),
+  })
 
   return {
     io,
@@ -99,10 +123,11 @@ export async function openApp(io: Io, options: AppOptions): Promise<App> {
     provider,
     solver,
     acme,
-    async roots() {
-      const { caBundle } = settings.acme
-      return caBundle === undefined ? 'system' : readBundle(caBundle)
+    renewalInfo,
+    async keepRenewalInfo() {
+      if (locked) await renewalInfo.keep()
     },
+    roots: async () => (await readRoots()) ?? 'system',
     async issue(certificate, number) {
       const { issue } = await import('./acme/issue.ts')
       const { beforeOrder } = memory
@@ -123,8 +148,13 @@ export async function openApp(io: Io, options: AppOptions): Promise<App> {
       const { sweepTxt } = await import('./acme/sweep.ts')
       await sweepTxt({ store, solver: await solver(certificate), emit, now, run })
     },
-    lock: () => store.lock('run', { command: io.commandLine, since: now().toISOString() }),
+    async lock() {
+      const lock = await store.lock('run', { command: io.commandLine, since: now().toISOString() })
+      locked = true
+      return lock
+    },
     async [Symbol.asyncDispose]() {
+      renewalInfo[Symbol.dispose]()
       await fleet[Symbol.asyncDispose]()
       await store[Symbol.asyncDispose]()
     },

@@ -32,6 +32,8 @@ export interface Ca extends Disposable {
   newOrder(order: {
     readonly names: readonly string[]
     readonly profile?: string | undefined
+    /** The certificate it replaces, named as RFC 9773 section 4.1 does. */
+    readonly replaces?: string | undefined
   }): Promise<Order>
   order(url: string): Promise<Order>
   /** URLs of the account's orders, or undefined where the CA offers no list (section 7.1.2.1). */
@@ -121,11 +123,16 @@ export function openCa({ settings, accountKey, accountUrl, now, signal, pace }: 
       account = checkUrl(headers['location'], origin)
       return account
     },
-    newOrder: async ({ names, profile }) => {
+    newOrder: async ({ names, profile, replaces }) => {
       const origin = at(`ordering ${names.join(', ')}`)
       const { newOrder } = await directory()
       const identifiers = names.map((value) => ({ type: 'dns', value }))
-      const answer = await post(newOrder, { identifiers, ...(profile !== undefined && { profile }) }, origin)
+      const payload = {
+        identifiers,
+        ...(profile !== undefined && { profile }),
+        ...(replaces !== undefined && { replaces }),
+      }
+      const answer = await post(newOrder, payload, origin)
       return orderOf(answer, checkUrl(answer.headers['location'], origin), origin)
     },
     order: async (url) => {

@@ -1,3 +1,4 @@
+import { readLeaf } from '../core/certificate.ts'
 import { AcmeError } from '../core/errors.ts'
 import { journaled } from './issuance.ts'
 import { listOrders, openOrderFile } from './order-record.ts'
@@ -36,17 +37,26 @@ export interface TakenOrder {
  * where a CA has no such list, up to three are.
  */
 export async function createOrder(work: Work): Promise<Order> {
-  const { ca, names, settings, deps, pace, certificate } = work
-  const { profile } = settings
+  const { names, settings, deps, pace, certificate } = work
   await checkProfile(work)
+  let replaces = await findReplaced(work)
   let tries = 0
   const attempt = async (): Promise<Order> => {
     const lost = tries++ > 0 ? await findLost(work) : undefined
     if (lost !== undefined) return lost
-    await deps.beforeOrder?.({ certificate, directory: settings.directory, names, replaces: false })
-    return ca.newOrder({ names, profile })
+    try {
+      return await sendOrder(work, replaces)
+    } catch (error) {
+      if (replaces === undefined || !refusesReplacing(error)) throw error
+      replaces = undefined
+      return sendOrder(work, undefined)
+    }
   }
-  const facts = { directory: settings.directory, names: names.join(' ') }
+  const facts = {
+    directory: settings.directory,
+    names: names.join(' '),
+    ...(replaces !== undefined && { replaces }),
+  }
   const order = await journaled(deps, { certificate, action: 'order-create', facts }, () =>
     retry(attempt, { budgetMs: pace.retryMs, pace, signal: deps.signal, maxTries: 3 }),
   )
@@ -54,6 +64,33 @@ export async function createOrder(work: Work): Promise<Order> {
     throw new AcmeError(`ordering ${names.join(', ')} failed: the CA made an order for other names`)
   }
   return adopt(work, order, false)
+}
+
+async function sendOrder(work: Work, replaces: string | undefined): Promise<Order> {
+  const { ca, names, settings, deps, certificate } = work
+  const { directory, profile } = settings
+  await deps.beforeOrder?.({ certificate, directory, names, replaces: replaces !== undefined })
+  return ca.newOrder({ names, profile, replaces })
+}
+
+/**
+ * What the order will replace (RFC 9773 section 5): the newest version, when the CA offers renewal information and they
+ * share a name. Whether it issued that version is for the CA to say.
+ */
+async function findReplaced({ ca, deps, certificate, names }: Work): Promise<string | undefined> {
+  const { renewalInfo } = await ca.directory()
+  if (renewalInfo === undefined) return undefined
+  const leaf = (await deps.store.newest([certificate])).get(certificate)?.version?.leaf
+  if (leaf === undefined || !readLeaf(leaf).names.some((name) => names.includes(name))) return undefined
+  const { certificateId } = await import('../core/certificate-id.ts')
+  return certificateId(leaf)
+}
+
+/** It was replaced already (409), or this CA or account knows nothing of it: an order that names nothing may do. */
+function refusesReplacing(error: unknown): boolean {
+  if (!(error instanceof AcmeError)) return false
+  const types = ['alreadyReplaced', 'malformed', 'unauthorized']
+  return error.status === 409 || error.status === 404 || types.includes(error.type ?? '')
 }
 
 /** Looks at the order until it leaves `status`, as often as the CA wants it. */

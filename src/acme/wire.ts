@@ -12,6 +12,8 @@ export interface Directory {
   /** Absent where the CA takes no revocations by ACME. */
   readonly revokeCert?: string | undefined
   readonly externalAccountRequired: boolean
+  /** Where renewal information is asked for (RFC 9773 section 4.1); absent where the CA has none. */
+  readonly renewalInfo?: string | undefined
   /** Names of the offered profiles; empty where the CA has none. */
   readonly profiles: readonly string[]
   /** The domains by which CAA records name this CA (section 9.7.6); empty where it does not say. */
@@ -67,6 +69,7 @@ export function parseDirectory(value: unknown, origin: Origin): Directory {
     newNonce: read.url('newNonce'),
     newAccount: read.url('newAccount'),
     newOrder: read.url('newOrder'),
+    renewalInfo: read.value['renewalInfo'] === undefined ? undefined : read.url('renewalInfo'),
     revokeCert: read.value['revokeCert'] === undefined ? undefined : read.url('revokeCert'),
     externalAccountRequired: meta['externalAccountRequired'] === true,
     profiles: isObject(meta['profiles'])

@@ -52,6 +52,26 @@ export function writeDer(value: Asn1): Buffer {
   return Buffer.from(forge.asn1.toDer(value).getBytes(), 'latin1')
 }
 
+/** Throws forge's error when it is no DER. */
+export function readDer(bytes: Uint8Array): Asn1 {
+  return forge.asn1.fromDer(binary(bytes))
+}
+
+/** The parts of a constructed value; none of a primitive one. */
+export function partsOf({ value }: Asn1): readonly Asn1[] {
+  return Array.isArray(value) ? value : []
+}
+
+/** The content of a primitive value; empty of a constructed one. */
+export function bytesOf({ value }: Asn1): Buffer {
+  return Buffer.from(typeof value === 'string' ? value : '', 'latin1')
+}
+
+/** Whether it is tagged `[number]`. */
+export function isTagged({ tagClass, type }: Asn1, number: number): boolean {
+  return tagClass === Class.CONTEXT_SPECIFIC && Object.is(type, number)
+}
+
 /** forge keeps bytes as the characters of a string. */
 function binary(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('latin1')

@@ -1,3 +1,4 @@
+import type { Suggestion } from './ari.ts'
 import type { Attempts } from './backoff.ts'
 import type { Limits, Spending } from './budget.ts'
 import type { ErrorFacts } from './errors.ts'
@@ -42,6 +43,8 @@ export interface CertificateObservation {
   readonly attempts?: Attempts | undefined
   readonly hold?: Hold | undefined
   readonly withdrawal?: Withdrawal | undefined
+  /** What the CA says of the newest version, where it says something. */
+  readonly suggestion?: Suggestion | undefined
   /** The registered domains of its names, where a version is due and the CA counts by them. */
   readonly domains?: readonly string[] | undefined
   /** Absent where nothing is to be issued. */

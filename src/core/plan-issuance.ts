@@ -35,6 +35,7 @@ export function planIssuance(certificate: Certificate, input: IssuanceInput): Is
     certificate,
     stored: newest?.leaf,
     now,
+    suggestion: facts.suggestion,
     withdrawn: judgeWithdrawal(newest, facts.withdrawal),
     forced: forceRenew,
     underway: facts.underway !== undefined,
@@ -66,9 +67,9 @@ export function planIssuance(certificate: Certificate, input: IssuanceInput): Is
   }
 }
 
-/** An order under way has been counted: finishing it costs nothing. */
+/** None where the order will name the version that it replaces and the CA counts no such order. */
 function usagesOf(certificate: Certificate, { facts, budget, now }: IssuanceInput): Usage[] {
-  if (!budget) return []
+  if (!budget || (facts.suggestion && budget.limits.replacingIsFree)) return []
   return judgeBudget({ names: certificate.names, domains: facts.domains ?? [] }, { ...budget, now })
 }
 

@@ -1,3 +1,5 @@
+import { chooseInstant, saySuggestion } from './ari.ts'
+import type { Suggestion } from './ari.ts'
 import type { Certificate, Leaf } from './certificate.ts'
 import { dayMs, sayDuration, sayInstant } from './duration.ts'
 
@@ -6,6 +8,8 @@ export interface RenewalInput {
   /** The leaf of the newest stored version whose key we hold; undefined when nothing is stored. */
   readonly stored: Leaf | undefined
   readonly now: Date
+  /** What the CA said of the stored leaf; undefined where it says nothing. */
+  readonly suggestion?: Suggestion | undefined
   /** An earlier run left an order unfinished: it is finished, not left to lie at the CA. */
   readonly underway: boolean
   /** Why it is to be replaced whatever its dates say. */
@@ -21,6 +25,7 @@ export function judgeRenewal({
   certificate,
   stored,
   now,
+  suggestion,
   withdrawn,
   forced,
   underway,
@@ -36,25 +41,45 @@ export function judgeRenewal({
   if (stored.keyType !== certificate.key) {
     return { due: true, because: `its key is ${stored.keyType}, ${certificate.key} is configured` }
   }
-  const renewal = judgeLifetime(stored, now)
+  const renewal = judgeDates(stored, now, suggestion)
   return !renewal.due && underway
     ? { due: true, because: 'an earlier run left its order unfinished' }
     : renewal
 }
 
 /**
- * Due when a third of the lifetime is left, half for lifetimes under 10 days: a fraction follows the CA to
- * shorter lifetimes, a fixed number of days does not.
+ * An instant in the window that the CA suggests, or else a share of the lifetime. A CA's window may be wrong, so what is
+ * left of the last sixth of the lifetime is renewed whatever it says: a sixth is 7 days of 45 and a day of 6, which
+ * leaves room for four tries and more with the pauses between them.
  */
-function judgeLifetime(leaf: Leaf, now: Date): Renewal {
+function judgeDates(leaf: Leaf, now: Date, suggestion: Suggestion | undefined): Renewal {
   const notAfter = Date.parse(leaf.notAfter)
   const lifetime = notAfter - Date.parse(leaf.notBefore)
   const left = notAfter - now.getTime()
-  const share = lifetime < 10 * dayMs ? 1 / 2 : 1 / 3
-  const dueAt = notAfter - lifetime * share
-
   if (left <= 0) return { due: true, because: `it expired ${sayDuration(left)} ago` }
-  if (now.getTime() >= dueAt) return { due: true, because: `it expires in ${sayDuration(left)}` }
-  const instant = sayInstant(new Date(dueAt).toISOString())
-  return { due: false, because: `valid for ${sayDuration(left)}, due from ${instant}` }
+
+  const floor = notAfter - lifetime / 6
+  const suggested = suggestion && chooseInstant(suggestion, leaf).getTime()
+  const dueAt = suggested === undefined ? notAfter - lifetime * shareOf(lifetime) : Math.min(suggested, floor)
+  if (now.getTime() < dueAt) {
+    const by =
+      suggested === undefined ? '' : dueAt === suggested ? ', as the CA suggests' : ', before the CA suggests'
+    const instant = sayInstant(new Date(dueAt).toISOString())
+    return { due: false, because: `valid for ${sayDuration(left)}, due from ${instant}${by}` }
+  }
+  if (!suggestion || suggested === undefined)
+    return { due: true, because: `it expires in ${sayDuration(left)}` }
+  if (now.getTime() >= suggested) return { due: true, because: saySuggestion(suggestion) }
+  return {
+    due: true,
+    because: `it expires in ${sayDuration(left)}, and ${saySuggestion(suggestion)}: that is too late`,
+  }
+}
+
+/**
+ * A third of the lifetime, half of lifetimes under 10 days: a share follows the CA to shorter lifetimes, a fixed number
+ * of days does not.
+ */
+function shareOf(lifetime: number): number {
+  return lifetime < 10 * dayMs ? 1 / 2 : 1 / 3
 }
