@@ -66,7 +66,7 @@ function planCertificate(
 
 /** What an order that is planned will have counted by the time the next one is sent. */
 function spendingOf({ certificate, issuance }: CertificatePlan, observed: Observed): Spending[] {
-  if (issuance.kind !== 'issue' || issuance.resumes) return []
+  if (issuance.kind !== 'issue' || issuance.resumes || !issuance.usages) return []
   const domains = observed.certificates[certificate]?.domains ?? []
   return [{ at: observed.now.toISOString(), certificate, names: issuance.names, domains, outcome: 'issued' }]
 }
