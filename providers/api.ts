@@ -55,13 +55,13 @@ export function createApi(options: ApiOptions): Api {
     const text = await readText(response).catch(noAnswer)
     if (response.ok) return text === '' || mute ? undefined : parse(text)
     throw new ApiFailure(response.status, {
-      words: redact(wordsOf(response.status, text)),
+      words: wordsOf(response.status, redact(text)),
       waitMs: retryAfterMs(response.headers.get('retry-after')),
     })
   }
 
-  function redact(words: string): string {
-    return secrets.reduce((text, secret) => text.replaceAll(secret, '[secret]'), words)
+  function redact(text: string): string {
+    return secrets.reduce((shown, secret) => shown.replaceAll(secret, '[secret]'), text)
   }
 
   function again(failure: unknown): number | false {

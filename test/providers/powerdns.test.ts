@@ -75,6 +75,15 @@ describe.skipIf(missing).each(['Native', 'Master'] as const)('powerdns on a real
     expect(await shown(name)).toEqual(before)
   })
 
+  test('is not content with a record of its value that is switched off', async () => {
+    const name = `_acme-challenge.off.${zone}`
+    await addForeign(name, record.value, true)
+    await open().create({ ...record, name }, signal)
+    expect(await server.txt(name)).toEqual([record.value])
+    await open().remove({ ...record, name }, signal)
+    expect(await server.txt(name)).toEqual([])
+  })
+
   test('changes nothing in the zone but the record and the serial', async () => {
     const records = async () => {
       const { rrsets } = (await server.api('GET', `/zones/${zone}.`)) as { rrsets: { type: string }[] }
