@@ -62,6 +62,8 @@ async function writeState(folder: string, certificates: number): Promise<void> {
   }
   const config = {
     state: 'state',
+    // Nobody answers there: what a CA says of each certificate is not measured here.
+    acme: { directory: 'https://127.0.0.1:1/directory' },
     dns: { none: { provider: 'exec', command: ['/bin/false'] } },
     certificates: Object.fromEntries(names.map((name) => [name, { names: ['www.fleet.example'] }])),
   }

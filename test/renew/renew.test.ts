@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { ProxyAnswer } from '../support/acme-proxy.ts'
 import { type Renewing, startRenewing } from '../support/renewing.ts'
 import { namedMissing } from '../lab/named.ts'
@@ -101,6 +101,16 @@ describe.skipIf(missing)('certs renew', () => {
     expect(await place.certs(`rollout ${one}`)).toMatchObject({ exitCode: 0 })
     expect(await place.attempts(one)).toBeUndefined()
     expect(place.deeds()).toMatchObject({ orders: 1, certificates: 1 })
+  })
+
+  test('SIGTERM in the middle is no failure: the next run takes everything up at once, and orders nothing twice', async () => {
+    const running = place.start('renew --now')
+    await vi.waitUntil(() => place.proxy.count('newOrder') > 0, { timeout: 10_000, interval: 5 })
+    running.kill('SIGTERM')
+    await once(running, 'close')
+    expect(running.exitCode).toBe(143)
+    expect(await place.certs('renew --now')).toMatchObject({ exitCode: 0, stderr: '' })
+    expect(place.deeds()).toEqual({ accounts: 1, orders: 3, certificates: 3 })
   })
 
   test('waits without the lock when it may, and SIGTERM ends the wait at once', async () => {
