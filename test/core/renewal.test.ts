@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import type { Suggestion } from '../../src/core/ari.ts'
 import { judgeRenewal } from '../../src/core/renewal.ts'
 import { certificate, leafOf } from '../support/observed.ts'
 
@@ -71,5 +72,96 @@ test('an order that an earlier run left unfinished is finished, though nothing e
   expect(judgeRenewal({ certificate, stored: leafOf(3), now, forced: false, underway: true })).toEqual({
     due: true,
     because: 'an earlier run left its order unfinished',
+  })
+})
+
+describe('by what the CA suggests', () => {
+  const notBefore = '2026-09-01T00:00:00.000Z'
+  const suggestion = {
+    start: '2026-10-20T00:00:00.000Z',
+    end: '2026-10-22T00:00:00.000Z',
+    explanationUrl: 'https://ca.example/why',
+  }
+  const at = (now: string, notAfter: string, suggested: Suggestion = suggestion) =>
+    judgeRenewal({
+      certificate,
+      stored: leafOf(3, { notBefore, notAfter }),
+      now: new Date(now),
+      suggestion: suggested,
+      forced: false,
+      underway: false,
+    })
+  const window = 'the CA suggests its renewal from 2026-10-20 00:00 UTC to 2026-10-22 00:00 UTC'
+  const [of90, of64, of45] = [
+    '2026-11-30T00:00:00.000Z',
+    '2026-11-04T00:00:00.000Z',
+    '2026-10-16T00:00:00.000Z',
+  ]
+  const [from, why] = [
+    'due from 2026-10-21 13:44 UTC, as the CA suggests',
+    `${window}, see https://ca.example/why`,
+  ]
+
+  test.each([
+    ['before the window', of90, '2026-10-19T00:00:00Z', false, `valid for 42 days, ${from}`],
+    [
+      'in the window before the chosen instant',
+      of90,
+      '2026-10-21T13:44:00Z',
+      false,
+      `valid for 39 days, ${from}`,
+    ],
+    ['at the chosen instant', of90, '2026-10-21T13:45:00Z', true, why],
+    ['long after the window', of90, '2026-11-20T00:00:00Z', true, why],
+    ['after expiry', of90, '2026-12-02T00:00:00Z', true, 'it expired 2 days ago'],
+    [
+      'later than a third, which the CA may want',
+      of64,
+      '2026-10-18T00:00:00Z',
+      false,
+      `valid for 17 days, ${from}`,
+    ],
+    [
+      'when a clock is before the certificate',
+      of90,
+      '2026-08-01T00:00:00Z',
+      false,
+      `valid for 121 days, ${from}`,
+    ],
+    ['when a clock is years ahead', of90, '2036-08-01T00:00:00Z', true, 'it expired 3532 days ago'],
+  ])('%s', (_when, notAfter, now, due, because) => {
+    expect(at(now, notAfter)).toEqual({ due, because })
+  })
+
+  test.each([
+    ['90 days', of90, '2026-11-14T23:00:00Z', '2026-11-15T00:00:00Z', '2026-11-15 00:00', '15 days'],
+    ['64 days', of64, '2026-10-24T07:00:00Z', '2026-10-24T08:00:00Z', '2026-10-24 08:00', '10 days'],
+    ['45 days', of45, '2026-10-08T11:00:00Z', '2026-10-08T12:00:00Z', '2026-10-08 12:00', '7 days'],
+    [
+      '6 days',
+      '2026-09-07T00:00:00.000Z',
+      '2026-09-05T23:00:00Z',
+      '2026-09-06T00:00:00Z',
+      '2026-09-06 00:00',
+      '24 hours',
+    ],
+  ])(
+    'a window that comes too late does not outlast the last sixth of %s',
+    (_what, notAfter, before, now, floor, left) => {
+      const end = new Date(Date.parse(notAfter)).toISOString()
+      const late = { start: new Date(Date.parse(end) - 1000).toISOString(), end }
+      const [early, due] = [at(before, notAfter, late), at(now, notAfter, late)]
+      expect(early).toMatchObject({ due: false })
+      expect(early.because).toContain(`due from ${floor} UTC, before the CA suggests`)
+      expect(due.due).toBe(true)
+      expect(due.because).toMatch(
+        new RegExp(`^it expires in ${left}, and the CA suggests its renewal from .*: that is too late$`),
+      )
+    },
+  )
+
+  test('a window in the past is due at once, as after a mass revocation', () => {
+    const past = { start: '2026-09-02T00:00:00.000Z', end: '2026-09-02T00:00:01.000Z' }
+    expect(at('2026-09-03T00:00:00Z', of90, past).due).toBe(true)
   })
 })

@@ -15,6 +15,7 @@ const kinds = {
   challenge: '/chalZ/',
   finalize: '/finalize-order/',
   certificate: '/certZ/',
+  renewalInfo: '/draft-ietf-acme-ari-03/renewalInfo/',
 } as const
 
 export type RequestKind = keyof typeof kinds
