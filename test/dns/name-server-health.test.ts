@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { encodeName, encodeRecord } from '../../src/core/dns-encoding.ts'
 import { askNameServers } from '../../src/dns/name-server-health.ts'
 import { createResolver } from '../../src/dns/resolver.ts'
+import { answerTo, authoritativeAnswer, startScriptedDns } from '../support/scripted-dns.ts'
 import { namedMissing, startNamed, type Named } from '../lab/named.ts'
 
 const missing = await namedMissing()
@@ -24,11 +26,13 @@ describe.skipIf(missing)('the name servers of a zone', () => {
           nameServers: { 'ns.lab': '127.0.0.1' },
           records: `ns1 A ${primary.address}
             ns2 A ${other.address}
-            dead A 127.77.0.1`,
+            dead A 127.77.0.1
+            lame A 127.0.0.1`,
         },
         'well.example': { nameServers: { 'ns1.lab': '', 'ns2.lab': '' } },
         'slow.example': { nameServers: { 'ns1.lab': '', 'ns2.lab': '' } },
         'ill.example': { nameServers: { 'ns1.lab': '', 'ns2.lab': '', 'dead.lab': '', 'gone.lab': '' } },
+        'lame.example': { nameServers: { 'lame.lab': '' } },
         'none.example': { nameServers: { 'dead.lab': '' } },
       },
     })
@@ -62,6 +66,22 @@ describe.skipIf(missing)('the name servers of a zone', () => {
       ill: [`ns2.lab (${other.address}) does not answer`],
     })
     expect(performance.now() - begun).toBeLessThan(4000)
+  })
+
+  test('that only repeat what others say are lame', async () => {
+    const names = Buffer.concat([encodeName('ns1.lab'), encodeName('hostmaster.lab')])
+    const data = Buffer.concat([names, Buffer.alloc(20)])
+    const soa = encodeRecord({ name: 'lame.example', type: 'SOA', class: 1, ttl: 60, data })
+    let flags = 0
+    await using scripted = await startScriptedDns((request) => [answerTo(request, flags, [soa])])
+    const resolver = createResolver([root.address])
+    const look = () => askNameServers('lame.example', resolver, { signal, port: scripted.port })
+    expect(await look()).toEqual({
+      answering: 0,
+      ill: [`lame.lab (${scripted.server}) answers, but not with authority (lame)`],
+    })
+    flags = authoritativeAnswer
+    expect(await look()).toEqual({ answering: 1, ill: [] })
   })
 
   test('may all be dead', async () => {
