@@ -137,7 +137,10 @@ export function describesHttpClient(fixture: () => HttpProviderFixture): void {
 
   test('does not show the credential when the API repeats it', async () => {
     const { api, open, record } = fixture()
-    api.fault = ({ headers }) => ({ status: 400, body: { message: `bad: ${headers.authorization}, of course` } })
+    api.fault = ({ headers }) => ({
+      status: 400,
+      body: { message: `bad: ${headers.authorization}, of course` },
+    })
     const wrong = 'credential-that-is-repeated-0123456789abc'
     const error = await open({ wrong })
       .create(record, signal)
