@@ -29,6 +29,7 @@ export const testPrograms: Programs = {
   faketime: 'faketime',
   strace: 'strace',
   pdns_server: 'pdns-server pdns-backend-sqlite3',
+  curl: 'curl',
 }
 
 export type Programs = Readonly<Record<string, string>>
