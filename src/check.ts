@@ -69,9 +69,12 @@ async function askSecret(app: App, name: string): Promise<string> {
 }
 
 async function askCa(looks: PreflightLooks): Promise<string> {
-  const { profiles, clock } = await looks.ca()
-  if (clock) throw refusal(clock)
-  return profiles.length === 0 ? 'answers' : `answers, profiles ${profiles.join(', ')}`
+  const { profiles, clock, profile } = await looks.ca()
+  const obstacle = clock ?? profile
+  if (obstacle) throw refusal(obstacle)
+  return profiles.length === 0
+    ? 'answers'
+    : `answers, profiles ${profiles.map(({ name }) => name).join(', ')}`
 }
 
 async function askCaa(looks: PreflightLooks, name: string): Promise<string> {
@@ -86,8 +89,8 @@ async function askCaa(looks: PreflightLooks, name: string): Promise<string> {
   throw refusal(finding.facts)
 }
 
-function refusal({ message, hints }: ErrorFacts): CertsError {
-  return new CertsError(message, { hint: hints })
+function refusal({ message, hints, detail }: ErrorFacts): CertsError {
+  return new CertsError(message, { hint: hints, detail })
 }
 
 async function askDns(app: App, looks: PreflightLooks, { certificate, name }: Asked): Promise<string> {

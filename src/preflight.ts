@@ -9,15 +9,19 @@ import { judgeClock } from './core/clock.ts'
 import { CertsError, ConfigError, errorFacts } from './core/errors.ts'
 import type { ErrorFacts } from './core/errors.ts'
 import type { ChallengeObservation, Preflight } from './core/observed.ts'
+import { judgeProfile } from './core/profile.ts'
+import type { Profile } from './core/profile.ts'
 import { BogusDnssec } from './dns/dnssec.ts'
 import type { NameServerHealth } from './dns/name-server-health.ts'
 
 /** What is known of the CA without an order. */
 export interface AskedCa {
   readonly issuer: Issuer
-  readonly profiles: readonly string[]
+  readonly profiles: readonly Profile[]
   /** Why nothing may be issued by this machine's clock. */
   readonly clock: ErrorFacts | undefined
+  /** Why it does not take the configured profile. */
+  readonly profile: ErrorFacts | undefined
 }
 
 export interface PreflightLooks {
@@ -62,9 +66,10 @@ export function createPreflight(app: App): PreflightLooks {
     if ('failed' in asked) {
       return asked.error instanceof ConfigError ? refusing(asked.failed) : warning(asked.failed)
     }
-    const { issuer, clock } = asked.done
+    const { issuer, clock, profile } = asked.done
     const looked = await Promise.all(names.map((name) => caaOf(name, issuer)))
-    return join(clock ? [refusing(clock), ...looked] : looked)
+    const obstacles = [clock, profile].filter((one) => one !== undefined)
+    return join([...obstacles.map(refusing), ...looked])
   }
 
   const askedServers = new Map<string, Promise<Preflight>>()
@@ -148,7 +153,8 @@ async function askCa(app: App): Promise<AskedCa> {
   ])
   const { date: theirs, profiles, caaIdentities: identities } = directory
   const clock = theirs && judgeClock({ ours: app.io.now(), theirs })
-  return { issuer: { identities, account }, profiles, clock }
+  const profile = judgeProfile(acme.profile, profiles, new URL(acme.directory).host)
+  return { issuer: { identities, account }, profiles, clock, profile }
 }
 
 async function openDns({ settings, io }: App) {

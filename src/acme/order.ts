@@ -1,5 +1,6 @@
 import { readLeaf } from '../core/certificate.ts'
 import { AcmeError } from '../core/errors.ts'
+import { judgeProfile } from '../core/profile.ts'
 import { journaled } from './issuance.ts'
 import { listOrders, openOrderFile } from './order-record.ts'
 import { backoffMs, pause } from './pace.ts'
@@ -155,13 +156,8 @@ function announced({ deps, certificate }: Work, order: Order, resumed: boolean):
 
 async function checkProfile({ ca, settings: { profile, directory } }: Work): Promise<void> {
   const { profiles } = await ca.directory()
-  if (profile === undefined || profiles.includes(profile)) return
-  const offered = profiles.length === 0 ? 'it offers none' : `it offers ${profiles.join(', ')}`
-  throw new AcmeError(
-    `the CA at ${new URL(directory).host} has no profile ${JSON.stringify(profile)}: ${offered}`,
-    {
-      type: 'invalidProfile',
-      hint: 'correct acme.profile in the configuration, or leave it out',
-    },
-  )
+  const refusal = judgeProfile(profile, profiles, new URL(directory).host)
+  if (!refusal) return
+  const { message, hints, detail } = refusal
+  throw new AcmeError(message, { type: 'invalidProfile', hint: hints, detail })
 }

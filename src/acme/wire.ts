@@ -1,4 +1,5 @@
 import { AcmeError } from '../core/errors.ts'
+import type { Profile } from '../core/profile.ts'
 import { isObject, printable, type Problem, readProblem } from './problem.ts'
 
 /**
@@ -14,8 +15,8 @@ export interface Directory {
   readonly externalAccountRequired: boolean
   /** Where renewal information is asked for (RFC 9773 section 4.1); absent where the CA has none. */
   readonly renewalInfo?: string | undefined
-  /** Names of the offered profiles; empty where the CA has none. */
-  readonly profiles: readonly string[]
+  /** Empty where the CA has none. */
+  readonly profiles: readonly Profile[]
   /** The domains by which CAA records name this CA (section 9.7.6); empty where it does not say. */
   readonly caaIdentities: readonly string[]
   /** The CA's clock when it answered. */
@@ -72,11 +73,12 @@ export function parseDirectory(value: unknown, origin: Origin): Directory {
     renewalInfo: read.value['renewalInfo'] === undefined ? undefined : read.url('renewalInfo'),
     revokeCert: read.value['revokeCert'] === undefined ? undefined : read.url('revokeCert'),
     externalAccountRequired: meta['externalAccountRequired'] === true,
-    profiles: isObject(meta['profiles'])
-      ? Object.keys(meta['profiles'])
-          .slice(0, 100)
-          .map((name) => printable(name, 100))
-      : [],
+    profiles: Object.entries(isObject(meta['profiles']) ? meta['profiles'] : {})
+      .slice(0, 100)
+      .map(([name, description]) => ({
+        name: printable(name, 100),
+        description: typeof description === 'string' ? printable(description, 300) : '',
+      })),
     caaIdentities: (Array.isArray(meta['caaIdentities']) ? meta['caaIdentities'] : [])
       .slice(0, 100)
       .flatMap((name: unknown) => (typeof name === 'string' ? printable(name, 255).toLowerCase() : [])),

@@ -5,9 +5,10 @@ import { ConfigError } from '../core/errors.ts'
 import { normalizeName } from '../core/identifier.ts'
 import { nearest } from '../core/nearest.ts'
 import type { Node } from '../core/node.ts'
-import { directories } from './directories.ts'
+import { normalizeAcme } from './acme.ts'
 import { normalizeNodes } from './nodes.ts'
 import type { RawCertificate, RawConfig } from './schema.ts'
+import { resolveSecretFiles } from './secret-files.ts'
 import type { Settings } from './settings.ts'
 
 export interface Place {
@@ -26,14 +27,7 @@ export function normalize(raw: RawConfig, place: Place): Settings {
   return {
     file: place.file,
     state: place.state ?? resolvePath(raw.state ?? '/var/lib/certs'),
-    acme: {
-      directory: resolveDirectory(raw.acme?.directory ?? 'letsencrypt'),
-      contact: raw.acme?.contact ?? [],
-      eab: resolveSecretFiles(raw.acme?.eab, resolvePath) as Settings['acme']['eab'],
-      caBundle: raw.acme?.caBundle === undefined ? undefined : resolvePath(raw.acme.caBundle),
-      profile: raw.acme?.profile,
-      preferredChain: raw.acme?.preferredChain,
-    },
+    acme: normalizeAcme(raw.acme, resolvePath),
     dns,
     resolvers: raw.resolvers ?? [],
     nodes,
@@ -54,26 +48,6 @@ export function normalize(raw: RawConfig, place: Place): Settings {
 function resolveFrom(place: Place, given: string): string {
   const expanded = given === '~' || given.startsWith('~/') ? place.home + given.slice(1) : given
   return path.resolve(path.dirname(place.file), expanded)
-}
-
-function resolveDirectory(given: string): string {
-  const known = directories[given]
-  if (known) return known
-  if (URL.canParse(given) && new URL(given).protocol === 'https:') return given
-  throw new ConfigError(
-    `acme.directory "${given}" is not known: it is neither a name of ours nor an https URL`,
-    {
-      hint: `use an https URL, or one of ${Object.keys(directories).join(', ')}`,
-    },
-  )
-}
-
-/** Makes the paths of `{ file }` references absolute, wherever they stand. */
-function resolveSecretFiles(value: unknown, resolvePath: (given: string) => string): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
-  const entries = Object.entries(value)
-  if (entries.length === 1 && entries[0]![0] === 'file') return { file: resolvePath(String(entries[0]![1])) }
-  return Object.fromEntries(entries.map(([key, inner]) => [key, resolveSecretFiles(inner, resolvePath)]))
 }
 
 interface Known {

@@ -231,6 +231,7 @@ describe('refuses', () => {
     expect(error.message).toMatch(
       /has no profile "tlsserver": it offers (default, shortlived|shortlived, default)/,
     )
+    expect(error.detail?.split('\n').toSorted()).toEqual(['default: default', 'shortlived: shortlived'])
     expect(controller.kinds()).not.toContain('order-created')
   })
 

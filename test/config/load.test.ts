@@ -158,3 +158,18 @@ test('says where it looked when there is no configuration', async () => {
     'no configuration found: looked for certs.config.ts and /etc/certs/certs.config.ts',
   )
 })
+
+const bound = ['google', 'zerossl', 'actalis', 'sslcom']
+test.each(bound)('a CA that needs an external account binding says how to get one: %s', async (directory) => {
+  const said = (await refusal(minimal(`acme: { directory: '${directory}' }`))).split('\n').filter(Boolean)
+  expect(said).toEqual([
+    `acme.eab is missing: ${directory} needs an external account binding`,
+    expect.stringMatching(/^(gcloud|make one at|take it from) /),
+    'then set acme.eab: { kid: …, hmac: { env: … } }',
+  ])
+})
+
+test.each(bound)('with an external account binding, a CA is taken: %s', async (directory) => {
+  const acme = `acme: { directory: '${directory}', eab: { kid: 'k', hmac: { env: 'HMAC' } } }`
+  expect((await load(minimal(acme))).acme.directory).toMatch(/^https:\/\//)
+})
