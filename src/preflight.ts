@@ -72,12 +72,7 @@ export function createPreflight(app: App): PreflightLooks {
     return join([...obstacles.map(refusing), ...looked])
   }
 
-  const askedServers = new Map<string, Promise<Preflight>>()
-  function servers(zone: string): Promise<Preflight> {
-    const known = askedServers.get(zone) ?? dns().then(({ askServers }) => serversOf(zone, askServers))
-    askedServers.set(zone, known)
-    return known
-  }
+  const servers = onceEach(async (zone) => serversOf(zone, (await dns()).askServers))
 
   async function locks(identifiers: readonly string[]): Promise<CaaLock[]> {
     const [{ issuer }, { findCaa, zoneOf }] = await Promise.all([ca(), dns()])
@@ -167,7 +162,7 @@ async function openDns({ settings, io }: App) {
   const resolver = createResolver(settings.resolvers)
   return {
     findCaa: createFindCaa(resolver),
-    zoneOf: (name: string) => findZone(name, resolver, io.signal),
+    zoneOf: onceEach((name) => findZone(name, resolver, io.signal)),
     askServers: (zone: string) => askNameServers(zone, resolver, { signal: io.signal }),
   }
 }
@@ -186,4 +181,13 @@ async function settle<T>(act: () => Promise<T>): Promise<Settled<T>> {
 function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined
   return () => (made ??= make())
+}
+
+function onceEach<T>(make: (key: string) => Promise<T>): (key: string) => Promise<T> {
+  const made = new Map<string, Promise<T>>()
+  return (key) => {
+    const known = made.get(key) ?? make(key)
+    made.set(key, known)
+    return known
+  }
 }

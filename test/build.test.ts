@@ -61,11 +61,11 @@ test('the built program takes the lock, reads the node program and speaks SSH as
     certificates: { 'media.example.com': { nodes: ['sally'] } },
   }
   await writeFile(join(folder, 'certs.config.ts'), `export default ${JSON.stringify(config)}\n`)
-  const { code, stdout } = await run(['dist/certs.js', 'rollout', 'media.example.com'], {
+  const { code, stderr } = await run(['dist/certs.js', 'rollout', 'media.example.com'], {
     CERTS_TEST_TOKEN: 't',
   })
   expect(code).toBe(1)
-  expect(stdout).toContain('connect to [127.0.0.1]:1 failed: connection refused')
+  expect(stderr).toContain('connect to [127.0.0.1]:1 failed: connection refused')
 })
 
 test('on a Node.js that is too old the launcher says so, and where this one is', async () => {
