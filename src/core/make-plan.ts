@@ -64,7 +64,7 @@ function planCertificate(
   }
 }
 
-/** What an order that is planned will have counted by the time the next one is sent. */
+/** What an order that is planned will have counted by the time the next one is sent; nothing where it counts nowhere. */
 function spendingOf({ certificate, issuance }: CertificatePlan, observed: Observed): Spending[] {
   if (issuance.kind !== 'issue' || issuance.resumes || !issuance.usages) return []
   const domains = observed.certificates[certificate]?.domains ?? []
