@@ -21,7 +21,10 @@ export interface Prepared {
 /** Observes, plans and checks; changes nothing. */
 export async function prepare(app: App, selection: Selection): Promise<Prepared> {
   const { observe } = await import('../observe.ts')
-  const observed = await observe(app, selection)
+  const observing = observe(app, selection)
+  // What comes next is loaded while the nodes are waited for.
+  if (selection.mayChange) void import('../apply.ts')
+  const observed = await observing
   if (app.io.signal.aborted) throw new CertsError('interrupted while looking: nothing was changed')
   const plan = makePlan({ ...selection, rollout: app.settings.rollout }, observed)
   return { plan, unsafe: judge(app, plan, { certificates: selection.certificates, observed }) }

@@ -32,6 +32,8 @@ http {
   default_type application/octet-stream;
   access_log /var/log/nginx/access.log;
   error_log /var/log/nginx/error.log;
+  # As in Debian's own file.
+  ssl_protocols TLSv1 TLSv1.1 TLSv1.2 TLSv1.3;
   include /etc/nginx/conf.d/*.conf;
   include /etc/nginx/sites-enabled/*;
 }

@@ -56,7 +56,7 @@ async function readCalls(log: string): Promise<Call[]> {
   return (await readFile(log, 'utf8')).split('\n').flatMap((line) => {
     const [, thread = '', text = ''] = /^(\d+)\s+(.*)$/.exec(line) ?? []
     if (text.endsWith('<unfinished ...>')) {
-      begun.set(thread, text.replace('<unfinished ...>', ''))
+      begun.set(thread, text.replace(/ *<unfinished \.\.\.>$/, ''))
       return []
     }
     const rest = /^<\.\.\. \w+ resumed>(.*)$/.exec(text)?.[1]
