@@ -60,7 +60,8 @@ async function readCalls(log: string): Promise<Call[]> {
       return []
     }
     const rest = /^<\.\.\. \w+ resumed>(.*)$/.exec(text)?.[1]
-    const whole = rest === undefined ? text : `${begun.get(thread)}${rest}`
+    // strace lines results up in a column where there is room.
+    const whole = (rest === undefined ? text : `${begun.get(thread)}${rest}`).replace(/\) +=/, ') =')
     return /^\w+\(/.test(whole) ? [{ thread, text: whole }] : []
   })
 }
