@@ -79,7 +79,7 @@ async function installOnce(deployment: Deployment, { fleet, emit, signal }: Mean
  */
 async function prove(deployment: Deployment, { fleet }: Means): Promise<NodeError | undefined> {
   const { node, certificate, facts, deadlineMs } = deployment
-  const open = async (address: string, port: number) => (await fleet.shell(node)).forward(address, port)
+  const open = fleet.opener(node)
   const wanted = {
     names: certificate.verifyNames,
     leafFingerprint: facts.leaf.fingerprint,

@@ -1,4 +1,5 @@
 import type { Node } from '../src/core/node.ts'
+import type { Open } from './secure-stream.ts'
 import type { Connect, Shell } from './shell.ts'
 
 /** The logins of one run: one for each node, made when first needed and kept until the run ends. */
@@ -6,6 +7,8 @@ export interface Fleet extends AsyncDisposable {
   shell(node: Node): Promise<Shell>
   /** Logs in anew after a connection died. */
   reconnect(node: Node): Promise<Shell>
+  /** Opens streams from the node itself, for endpoints that only it reaches; logs in when first asked. */
+  opener(node: Node): Open
 }
 
 export function createFleet(connect: Connect, signal: AbortSignal): Fleet {
@@ -23,8 +26,11 @@ export function createFleet(connect: Connect, signal: AbortSignal): Fleet {
     await opened?.[Symbol.asyncDispose]()
   }
 
+  const shell = (node: Node): Promise<Shell> => shells.get(node.name) ?? open(node)
+
   return {
-    shell: (node) => shells.get(node.name) ?? open(node),
+    shell,
+    opener: (node) => async (address, port) => (await shell(node)).forward(address, port),
     async reconnect(node) {
       await close(shells.get(node.name))
       return open(node)

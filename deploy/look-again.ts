@@ -33,7 +33,7 @@ export async function lookAgain(error: NodeError, deployment: Deployment, fleet:
 /** Whether every endpoint serves for every name what the node served before. */
 export async function servesAsBefore(deployment: Deployment, fleet: Fleet): Promise<boolean> {
   const { node, certificate, servedBefore } = deployment
-  const open = async (address: string, port: number) => (await fleet.shell(node)).forward(address, port)
+  const open = fleet.opener(node)
   const before = new Set(servedBefore.map(({ fingerprint }) => fingerprint))
   const pairs = node.endpoints.flatMap((endpoint) =>
     certificate.verifyNames.map((name) => ({ endpoint, name })),

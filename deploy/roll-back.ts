@@ -46,7 +46,7 @@ export async function rollBack(order: RollBackOrder, { fleet, emit, signal }: Me
     })
   }
   emit({ kind: 'node-verifying', node: node.name, certificate: certificate.name })
-  const open = async (address: string, port: number) => (await fleet.shell(node)).forward(address, port)
+  const open = fleet.opener(node)
   const wanted = { names: certificate.verifyNames, leafFingerprint: leaf.fingerprint }
   const verdict = await verify(node, wanted, { endpoints: node.endpoints, open, deadlineMs })
   if (!verdict.ok) {

@@ -67,7 +67,7 @@ async function goBack(number: number, input: UndoInput): Promise<{ left: NodeErr
 /** A node whose nginx never read live is right again when it serves what it served before. */
 async function whyNotServed(leaf: Leaf, { deployment, fleet }: UndoInput): Promise<string | undefined> {
   const { node, certificate, deadlineMs } = deployment
-  const open = async (address: string, port: number) => (await fleet.shell(node)).forward(address, port)
+  const open = fleet.opener(node)
   if (await servesAsBefore(deployment, fleet)) return undefined
   const wanted = { names: certificate.verifyNames, leafFingerprint: leaf.fingerprint }
   const verdict = await verify(node, wanted, { endpoints: node.endpoints, open, deadlineMs })

@@ -97,7 +97,7 @@ async function lookInside(
 
 /** One handshake with each endpoint for each name. */
 export function lookAt(app: App, node: Node, { verifyNames }: Certificate): Promise<Served[]> {
-  const open = async (address: string, port: number) => (await app.fleet.shell(node)).forward(address, port)
+  const open = app.fleet.opener(node)
   const pairs = node.endpoints.flatMap((endpoint) => verifyNames.map((name) => ({ endpoint, name })))
   return Promise.all(
     pairs.map(({ endpoint, name }) => handshake(endpoint, name, { open, signal: app.io.signal })),

@@ -47,7 +47,7 @@ interface Look {
 
 async function lookAtNode(app: App, look: Look): Promise<Finding[]> {
   const { certificate, node } = look
-  const open = async (address: string, port: number) => (await app.fleet.shell(node)).forward(address, port)
+  const open = app.fleet.opener(node)
   const pairs = certificate.probes.flatMap((one) => node.endpoints.map((endpoint) => ({ one, endpoint })))
   const roots = await app.roots()
   const [served, probed] = await Promise.all([
