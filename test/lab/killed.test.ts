@@ -38,7 +38,7 @@ describe.skipIf(await skipUnless('hosts'))('a run killed with SIGKILL converges 
     const killed = await incident.certs(`rollout ${site} --force-renew`, {
       env: { NODE_OPTIONS: `--import=${killer}`, CERTS_TEST_KILL_AT: point },
     })
-    expect(killed.exitCode).toBe(128)
+    expect(killed, killed.stderr).toMatchObject({ exitCode: 128 })
 
     const again = await incident.certs(`rollout ${site}`)
     expect(again, again.stderr).toMatchObject({ exitCode: 0 })
@@ -60,7 +60,7 @@ describe.skipIf(await skipUnless('hosts'))('a run killed with SIGKILL converges 
       env: { NODE_OPTIONS: `--import=${killer}`, CERTS_TEST_KILL_AT: 'node-step:switched' },
     })
     await first!.kill()
-    expect(killed.exitCode).toBe(128)
+    expect(killed, killed.stderr).toMatchObject({ exitCode: 128 })
     await first!.boot()
     expect(await first!.exec(`cd /etc/letsencrypt/live/${site} && ${pairMatches}`)).toBe('matches\n')
     expect(await incident.certs(`rollout ${site}`)).toMatchObject({ exitCode: 0 })
