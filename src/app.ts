@@ -1,17 +1,14 @@
-import { readFile } from 'node:fs/promises'
 import { createFleet } from '../deploy/fleet.ts'
 import type { Fleet } from '../deploy/fleet.ts'
 import { createConnect } from '../deploy/ssh.ts'
 import { providers } from '../providers/index.ts'
 import type { Provider, Settings as ProviderSettings } from '../providers/provider.ts'
-import { openRenewalInfo } from './acme/renewal-info.ts'
-import type { RenewalInfo } from './acme/renewal-info.ts'
 import { atMost } from './at-most.ts'
+import { openCas } from './cas.ts'
+import type { Cas } from './cas.ts'
 import { loadConfig } from './config/load.ts'
 import type { Settings } from './config/settings.ts'
-import type { AcmeSettings } from './core/acme.ts'
 import type { Certificate, Version } from './core/certificate.ts'
-import { ConfigError } from './core/errors.ts'
 import type { Emit } from './core/event.ts'
 import type { Reason } from './core/withdrawal.ts'
 import type { Solver } from './dns/solver.ts'
@@ -19,6 +16,8 @@ import type { Io } from './io.ts'
 import { resolveSecret } from './secrets.ts'
 import { openMemory } from './memory.ts'
 import type { Memory } from './memory.ts'
+import { openRenewalInformation } from './renewal-information.ts'
+import type { RenewalInformation } from './renewal-information.ts'
 import { openFiles } from './state/files.ts'
 import type { Store } from './state/store.ts'
 import { openWithdrawals } from './withdrawals.ts'
@@ -40,15 +39,13 @@ export interface App extends AsyncDisposable {
   /** Opens an entry of `dns`, which reads its secrets. Throws ConfigError when one can't be read. */
   provider(name: string): Promise<Provider>
   solver(certificate: Certificate): Promise<Solver>
-  acme(): Promise<AcmeSettings>
-  readonly renewalInfo: RenewalInfo
+  readonly cas: Cas
+  readonly renewalInfo: RenewalInformation
   /** Writes down what the CA said, in a run that holds the lock; any other writes nothing. */
   keepRenewalInfo(): Promise<void>
-  /** PEM of the roots that issued chains lead to, or the word `system` for the machine's own. */
-  roots(): Promise<string>
   /** Takes up or begins the order and returns the stored version. */
   issue(certificate: Certificate, number: number): Promise<Version>
-  /** Tells the CA; nothing else. */
+  /** Tells the CA that issued it; nothing else. */
   revoke(version: Version, reason: Reason): Promise<void>
   /** Removes TXT records that an earlier run left behind. */
   sweepTxt(): Promise<void>
@@ -94,17 +91,11 @@ export async function openApp(io: Io, options: AppOptions): Promise<App> {
     const { createSolver } = await import('./dns/solve.ts')
     return createSolver({ providers: solvers, preferred: certificate.dns, resolvers: settings.resolvers })
   }
-  const acme = () => resolveAcme(settings, io)
-  const readRoots = async () => {
-    const { caBundle } = settings.acme
-    return caBundle === undefined ? undefined : readBundle(caBundle)
-  }
+  const cas = openCas(settings.cas, { env, store })
   let locked = false
-  const { directory } = settings.acme
-  const renewalInfo = openRenewalInfo({
+  const renewalInfo = openRenewalInformation({
+    cas,
     store,
-    directory,
-    settings: async () => ({ directory, caBundle: await readRoots() }),
     now,
     signal,
     atMost: atMost(renewalRequestsAtOnce),
@@ -122,24 +113,28 @@ export async function openApp(io: Io, options: AppOptions): Promise<App> {
     run,
     provider,
     solver,
-    acme,
+    cas,
     renewalInfo,
     async keepRenewalInfo() {
       if (locked) await renewalInfo.keep()
     },
-    roots: async () => (await readRoots()) ?? 'system',
     async issue(certificate, number) {
       const { issue } = await import('./acme/issue.ts')
       const { beforeOrder } = memory
       const deps = { store, solver: await solver(certificate), emit, now, signal, run, beforeOrder }
       await withdrawals.refuseOrder(certificate.name)
-      const version = await issue({ certificate, number, acme: await acme() }, deps)
+      const version = await issue(
+        { certificate, number, acme: await cas.settings(cas.all[0].directory) },
+        deps,
+      )
       await withdrawals.settle(certificate.name)
       return version
     },
     async revoke(version, reason) {
       const { revoke } = await import('./acme/revoke.ts')
-      await revoke({ version, reason, acme: await acme() }, { store, emit, now, signal, run })
+      const issuers = await cas.issuersOf(version)
+      const acmes = await Promise.all(issuers.map(({ directory }) => cas.settings(directory)))
+      await revoke({ version, reason, acmes }, { store, emit, now, signal, run })
     },
     async sweepTxt() {
       const [certificate] = Object.values(settings.certificates)
@@ -185,22 +180,4 @@ async function resolveSettings(
     ] as const
   })
   return Object.fromEntries(await Promise.all(entries))
-}
-
-async function resolveAcme({ acme }: Settings, io: Io): Promise<AcmeSettings> {
-  const { eab, caBundle } = acme
-  return {
-    directory: acme.directory,
-    contact: acme.contact,
-    profile: acme.profile,
-    preferredChain: acme.preferredChain,
-    eab: eab && { kid: eab.kid, hmac: await resolveSecret(eab.hmac, 'acme.eab.hmac', io.env) },
-    caBundle: caBundle === undefined ? undefined : await readBundle(caBundle),
-  }
-}
-
-function readBundle(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    throw new ConfigError(`reading acme.caBundle from ${path} failed: ${cause.code}`, { cause })
-  })
 }

@@ -40,7 +40,7 @@ export async function checkAll(app: App): Promise<CheckFinding[]> {
       return 'readable'
     }),
     ...Object.keys(settings.dns).map((name) => attempt('secret', `dns.${name}`, () => askSecret(app, name))),
-    attempt('CA', settings.acme.directory, () => askCa(looks)),
+    attempt('CA', app.cas.all[0].directory, () => askCa(looks)),
     ...certificates.flatMap((certificate) =>
       certificate.names.map((name) => attempt('DNS', name, () => askDns(app, looks, { certificate, name }))),
     ),

@@ -46,7 +46,7 @@ export async function observe(app: App, selection: Selection): Promise<Observed>
   const { certificates: selected, history = selection.toVersion !== undefined } = selection
   const recalling = recallStored(app, { certificates: selected, history })
   // A budget that can't be read refuses the order itself, and says so there.
-  const budgeting = app.memory.budget(app.settings.acme.directory).catch(() => undefined)
+  const budgeting = app.memory.budget(app.cas.all[0].directory).catch(() => undefined)
   const observeOne = async (certificate: Certificate): Promise<CertificateObservation> => {
     const stored = await (await recalling)(certificate)
     return observeCertificate(app, certificate, {

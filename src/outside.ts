@@ -49,7 +49,7 @@ async function lookAtNode(app: App, look: Look): Promise<Finding[]> {
   const { certificate, node } = look
   const open = app.fleet.opener(node)
   const pairs = certificate.probes.flatMap((one) => node.endpoints.map((endpoint) => ({ one, endpoint })))
-  const roots = await app.roots()
+  const roots = await app.cas.roots()
   const [served, probed] = await Promise.all([
     lookAt(app, node, certificate),
     Promise.all(

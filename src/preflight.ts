@@ -76,7 +76,7 @@ export function createPreflight(app: App): PreflightLooks {
 
   async function locks(identifiers: readonly string[]): Promise<CaaLock[]> {
     const [{ issuer }, { findCaa, zoneOf }] = await Promise.all([ca(), dns()])
-    refuseWithoutName(issuer, app.settings.acme.directory)
+    refuseWithoutName(issuer, app.cas.all[0].directory)
     const looks = identifiers.map(async (identifier) => {
       const found = await findCaa(identifier, signal)
       return { found, zone: await zoneOf(found.owner) }
@@ -141,7 +141,7 @@ async function askCa(app: App): Promise<AskedCa> {
     import('./acme/directory.ts'),
     import('./acme/account.ts'),
   ])
-  const acme = await app.acme()
+  const acme = await app.cas.settings(app.cas.all[0].directory)
   const [directory, account] = await Promise.all([
     readDirectory(acme, app.io.signal, { now: app.io.now }),
     accountUrl(app.store, acme),

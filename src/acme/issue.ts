@@ -6,6 +6,7 @@ import { openAccount } from './account.ts'
 import { explainInvalid, proveControl } from './challenges.ts'
 import { download, finalize } from './delivery.ts'
 import { causeOf, type IssueDeps, journaled } from './issuance.ts'
+import { recordIssuer } from './issuers.ts'
 import { generateKey } from './key.ts'
 import { createOrder, currentOrder, settle } from './order.ts'
 import { markUnderWay, openOrderFile, type OrderRecord, storedVersion, versionOf } from './order-record.ts'
@@ -47,6 +48,7 @@ export async function issue(request: IssueRequest, deps: IssueDeps): Promise<Ver
     const tookUp = await openRecord(work, request)
     const { leaf, chain, facts } = await obtain(work, tookUp)
     const version = versionOf(recordOf(work), { leaf, chain })
+    await noteIssuer(work, version)
     const act = { certificate: certificate.name, action: 'version-store', facts: { number } }
     await journaled(deps, act, () => store.addVersion(version))
     deps.emit({ kind: 'version-stored', certificate: certificate.name, number, notAfter: facts.notAfter })
@@ -55,6 +57,16 @@ export async function issue(request: IssueRequest, deps: IssueDeps): Promise<Ver
   } catch (error) {
     await withdraw(work)
     throw error
+  }
+}
+
+/** A version counts more than what is known of it. */
+async function noteIssuer(work: Work, version: Version): Promise<void> {
+  try {
+    await recordIssuer(work.deps.store, version, work.settings.directory)
+  } catch (error) {
+    const message = `which CA issued version ${version.number} could not be written down: ${causeOf(error)}`
+    work.deps.emit({ kind: 'warning', certificate: work.certificate, message })
   }
 }
 

@@ -2,6 +2,7 @@ import { readLeaf } from '../core/certificate.ts'
 import { AcmeError } from '../core/errors.ts'
 import { judgeProfile } from '../core/profile.ts'
 import { journaled } from './issuance.ts'
+import { issuerOf } from './issuers.ts'
 import { listOrders, openOrderFile } from './order-record.ts'
 import { backoffMs, pause } from './pace.ts'
 import { retry } from './retry.ts'
@@ -75,14 +76,19 @@ async function sendOrder(work: Work, replaces: string | undefined): Promise<Orde
 }
 
 /**
- * What the order will replace (RFC 9773 section 5): the newest version, when the CA offers renewal information and they
- * share a name. Whether it issued that version is for the CA to say.
+ * What the order will replace (RFC 9773 section 5): the newest version, when this CA issued it, offers renewal
+ * information, and they share a name. Of a version without a CA on record, it is for the CA to say.
  */
-async function findReplaced({ ca, deps, certificate, names }: Work): Promise<string | undefined> {
+async function findReplaced(work: Work): Promise<string | undefined> {
+  const { ca, deps, certificate, names, settings } = work
   const { renewalInfo } = await ca.directory()
   if (renewalInfo === undefined) return undefined
   const leaf = (await deps.store.newest([certificate])).get(certificate)?.version?.leaf
-  if (leaf === undefined || !readLeaf(leaf).names.some((name) => names.includes(name))) return undefined
+  if (leaf === undefined) return undefined
+  const facts = readLeaf(leaf)
+  if (!facts.names.some((name) => names.includes(name))) return undefined
+  const issuer = await issuerOf(deps.store, certificate, facts).catch(() => undefined)
+  if (issuer !== undefined && issuer !== settings.directory) return undefined
   const { certificateId } = await import('../core/certificate-id.ts')
   return certificateId(leaf)
 }

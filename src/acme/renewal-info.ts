@@ -24,6 +24,8 @@ export interface RenewalInfo extends Disposable {
     leaf: Leaf,
     options: { readonly ask: boolean },
   ): Promise<Suggestion | undefined>
+  /** What is remembered of this leaf. */
+  recall(certificate: string, leaf: Leaf): Promise<KnownLeaf | undefined>
   /** Writes down what was learnt. */
   keep(): Promise<void>
 }
@@ -34,6 +36,8 @@ export interface RenewalInfoOptions {
   readonly settings: () => Promise<Pick<AcmeSettings, 'directory' | 'caBundle'>>
   readonly now: () => Date
   readonly signal: AbortSignal
+  /** Whether this CA issued the leaf: it is asked about no other. */
+  readonly issued: (certificate: string, leaf: Leaf) => Promise<boolean>
   /** Runs as many requests at a time as a CA is to bear. */
   readonly atMost: <T>(work: () => Promise<T>) => Promise<T>
   /** For all the requests of this run. */
@@ -47,7 +51,7 @@ const downMs = 10 * minuteMs
 const requestMs = 2_000
 
 export function openRenewalInfo(options: RenewalInfoOptions): RenewalInfo {
-  const { store, directory, now, signal, atMost, patienceMs } = options
+  const { store, directory, now, signal, atMost, patienceMs, issued } = options
   const sheet = openRenewalSheet(store, directory)
   let giveUpAt: number | undefined
   let opening: Promise<Transport> | undefined
@@ -86,6 +90,10 @@ export function openRenewalInfo(options: RenewalInfoOptions): RenewalInfo {
     const { url } = sheet.ca
     if (!transport || url === undefined || !mayAsk()) return
     const { fingerprint } = leaf
+    if (!(await issued(certificate, leaf))) {
+      sheet.set(certificate, { fingerprint, nextAt: after(longestPollMs), elsewhere: true })
+      return
+    }
     try {
       const id = await identify(store, certificate, leaf)
       const known =
@@ -136,6 +144,10 @@ export function openRenewalInfo(options: RenewalInfoOptions): RenewalInfo {
   }
 
   return {
+    async recall(certificate, leaf) {
+      await sheet.load()
+      return recall(certificate, leaf)
+    },
     async suggestion(certificate, leaf, { ask: wanted }) {
       await sheet.load()
       const isAlive = Date.parse(leaf.notAfter) > now().getTime()

@@ -19,6 +19,8 @@ export interface KnownLeaf {
   readonly fingerprint: string
   /** Not asked again before. */
   readonly nextAt: string
+  /** Another CA issued it: nothing was asked. */
+  readonly elsewhere?: boolean | undefined
   readonly suggestion?: Suggestion | undefined
 }
 

@@ -11,16 +11,33 @@ import { defaultPace } from './pace.ts'
 export interface RevokeRequest {
   readonly version: Version
   readonly reason: Reason
-  readonly acme: AcmeSettings
+  /** The CA that issued it; several where it is not known, of which one took its order. */
+  readonly acmes: readonly AcmeSettings[]
 }
 
 export type RevokeDeps = Pick<IssueDeps, 'store' | 'emit' | 'now' | 'signal' | 'run' | 'pace'>
 
 /**
  * Revokes a version's certificate (RFC 8555 section 7.6): by our account, and where there is none or it is not the
- * one that ordered it, by the certificate's own key. One that is revoked already is success. Throws AcmeError.
+ * one that ordered it, by the certificate's own key. One that is revoked already is success. Throws AcmeError, that of
+ * the first CA when none of several takes it.
  */
-export async function revoke(request: RevokeRequest, deps: RevokeDeps): Promise<void> {
+export async function revoke({ version, reason, acmes }: RevokeRequest, deps: RevokeDeps): Promise<void> {
+  const errors: unknown[] = []
+  for (const acme of acmes) {
+    try {
+      return await revokeAt({ version, reason, acme }, deps)
+    } catch (error) {
+      if (!(error instanceof AcmeError)) throw error
+      errors.push(error)
+    }
+  }
+  throw errors[0]
+}
+
+type Revocation = Omit<RevokeRequest, 'acmes'> & { readonly acme: AcmeSettings }
+
+async function revokeAt(request: Revocation, deps: RevokeDeps): Promise<void> {
   const { version, reason, acme } = request
   const facts = { number: version.number, reason, directory: acme.directory }
   await journaled(deps, { certificate: version.certificate, action: 'revoke', facts }, async () => {
@@ -36,7 +53,7 @@ export async function revoke(request: RevokeRequest, deps: RevokeDeps): Promise<
   })
 }
 
-async function revokeByKey(request: RevokeRequest, { now, signal, pace }: RevokeDeps): Promise<void> {
+async function revokeByKey(request: Revocation, { now, signal, pace }: RevokeDeps): Promise<void> {
   // An external binding belongs to the account, which has no part in this.
   const settings = { ...request.acme, eab: undefined }
   const accountKey = request.version.key.reveal()
@@ -44,7 +61,7 @@ async function revokeByKey(request: RevokeRequest, { now, signal, pace }: Revoke
   await send(ca, request)
 }
 
-async function send(ca: Ca, { version, reason }: RevokeRequest): Promise<void> {
+async function send(ca: Ca, { version, reason }: Revocation): Promise<void> {
   const certificate = new X509Certificate(version.leaf).raw.toString('base64url')
   try {
     await ca.revoke(certificate, reasonCodes[reason])

@@ -35,7 +35,7 @@ export function judge(
   plan: Plan,
   seen: { readonly certificates: readonly Certificate[]; readonly observed: Observed },
 ): UnsafePlanError | undefined {
-  return checkSafety(plan, { ...seen, directory: app.settings.acme.directory })
+  return checkSafety(plan, { ...seen, directory: app.cas.all[0].directory })
 }
 
 export function showPlan(plan: Plan, invocation: Invocation, io: Io): void {

@@ -75,9 +75,9 @@ async function renew(app: App, certificates: readonly Certificate[]): Promise<Re
   const { needing, held, observed } = await look(app, certificates)
   if (app.io.signal.aborted) throw new CertsError('interrupted while looking: nothing was changed')
   if (needing.length === 0 || !observed) return { result: { run: app.run, certificates: [] }, held }
-  const { rollout, acme } = app.settings
+  const { rollout } = app.settings
   const plan = makePlan({ certificates: needing, rollout, forceRenew: false }, observed)
-  const safe = refuseUnsafe(plan, { certificates: needing, observed, directory: acme.directory })
+  const safe = refuseUnsafe(plan, { certificates: needing, observed, directory: app.cas.all[0].directory })
   const { apply } = await import('../apply.ts')
   return { result: await apply(safe, app), held }
 }

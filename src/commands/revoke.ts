@@ -56,6 +56,7 @@ Example
     const done = await withApp(invocation, io, async (app, progress) => {
       const [certificate] = selectCertificates(app.settings.certificates, invocation.operands)
       const version = await readVersion(app, certificate!.name, number)
+      await app.cas.issuersOf(version)
       await using _lock = await app.lock()
       await app.sweepTxt()
       progress.clear()

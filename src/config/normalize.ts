@@ -27,7 +27,7 @@ export function normalize(raw: RawConfig, place: Place): Settings {
   return {
     file: place.file,
     state: place.state ?? resolvePath(raw.state ?? '/var/lib/certs'),
-    acme: normalizeAcme(raw.acme, resolvePath),
+    cas: normalizeAcme(raw.acme, resolvePath),
     dns,
     resolvers: raw.resolvers ?? [],
     nodes,

@@ -9,19 +9,26 @@ export interface Settings {
   readonly file: string
   /** The state folder. */
   readonly state: string
-  readonly acme: {
-    /** https URL. */
-    readonly directory: string
-    readonly contact: readonly string[]
-    readonly eab: { readonly kid: string; readonly hmac: SecretSource } | undefined
-    /** Path of a PEM file. */
-    readonly caBundle: string | undefined
-    readonly profile: string | undefined
-    readonly preferredChain: string | undefined
-  }
+  /** Each with a directory of its own; the first is the one to use. */
+  readonly cas: readonly [CaSettings, ...CaSettings[]]
   readonly dns: Readonly<Record<string, { readonly provider: string; readonly [setting: string]: unknown }>>
   readonly resolvers: readonly string[]
   readonly nodes: Readonly<Record<string, Node>>
   readonly certificates: Readonly<Record<string, Certificate>>
   readonly rollout: RolloutSettings
+}
+
+export interface CaSettings {
+  /** What a person calls it: `Let's Encrypt`; the host where the directory is no known one. */
+  readonly name: string
+  /** Where it stands in the configuration, for messages: `acme`. */
+  readonly place: string
+  /** https URL. */
+  readonly directory: string
+  readonly contact: readonly string[]
+  readonly eab: { readonly kid: string; readonly hmac: SecretSource } | undefined
+  /** Path of a PEM file. */
+  readonly caBundle: string | undefined
+  readonly profile: string | undefined
+  readonly preferredChain: string | undefined
 }

@@ -2,6 +2,8 @@ import type { Secret } from './secret.ts'
 
 /** One CA account's settings, with names resolved to URLs and files to their text. */
 export interface AcmeSettings {
+  /** Where it stands in the configuration, for hints: `acme`, `acme.fallback[0]`. */
+  readonly place?: string | undefined
   /** https URL of the directory (RFC 8555 section 7.1.1). */
   readonly directory: string
   /** Mail addresses without `mailto:`. */

@@ -37,6 +37,7 @@ async function ask(at: Date = new Date(), { patienceMs = 3_000, keep = true, lea
     signal: new AbortController().signal,
     atMost: atMost(8),
     patienceMs: () => patienceMs,
+    issued: async () => true,
   })
   const said = await info.suggestion(name, readLeaf(leafOf.leaf), { ask: true })
   if (keep) await info.keep()

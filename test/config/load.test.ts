@@ -54,7 +54,7 @@ test('the example in the repository is the fleet of the incident', async () => {
     'sally',
     'esme',
   ])
-  expect(settings.acme.directory).toBe('https://acme-v02.api.letsencrypt.org/directory')
+  expect(settings.cas[0].directory).toBe('https://acme-v02.api.letsencrypt.org/directory')
 })
 
 test('defaults are filled in, and paths are absolute', async () => {
@@ -171,5 +171,5 @@ test.each(bound)('a CA that needs an external account binding says how to get on
 
 test.each(bound)('with an external account binding, a CA is taken: %s', async (directory) => {
   const acme = `acme: { directory: '${directory}', eab: { kid: 'k', hmac: { env: 'HMAC' } } }`
-  expect((await load(minimal(acme))).acme.directory).toMatch(/^https:\/\//)
+  expect((await load(minimal(acme))).cas[0].directory).toMatch(/^https:\/\//)
 })
