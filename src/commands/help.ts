@@ -33,6 +33,7 @@ Examples
   certs rollout media.hachyderm.io              everything needed, everywhere
   certs rollout media.hachyderm.io --node sally only on one node
   certs plan --exit-code                        3 when something would change
+  certs plan --out tonight.json                 saved for certs apply --plan tonight.json
   certs status --json
 
 Options for all: --config FILE, --state FOLDER, --json, -h --help, --version.

@@ -1,5 +1,10 @@
+import path from 'node:path'
+import { ConfigError } from '../core/errors.ts'
+import type { Planned } from '../core/saved-plan.ts'
+import type { Io } from '../io.ts'
 import { commonHelp, exitCode } from './command.ts'
-import type { Command } from './command.ts'
+import type { Command, Invocation } from './command.ts'
+import { version } from './version.ts'
 
 export const command: Command = {
   help: `certs plan [NAME…] — what would be done, and why
@@ -8,29 +13,60 @@ Looks at every node (over SSH and by handshake), at the stored versions and, whe
 new version is due, at DNS. Changes nothing anywhere and orders nothing.
 
 Options
+  --out FILE         save the plan; certs apply --plan FILE does just that, or refuses
   --exit-code        exit with 3 when there is something to do
   --force-renew      plan a new version even though none is due
 ${commonHelp}
 Examples
   certs plan
   certs plan media.hachyderm.io --json
+  certs plan --out tonight.json
 `,
-  options: { 'exit-code': { type: 'boolean' }, 'force-renew': { type: 'boolean' } },
+  options: {
+    out: { type: 'string' },
+    'exit-code': { type: 'boolean' },
+    'force-renew': { type: 'boolean' },
+  },
   operands: ['NAME…'],
   async run(invocation, io) {
     const { hasChanges, hasProblems } = await import('../core/plan.ts')
     const { renderErrorFacts } = await import('../core/render-error.ts')
     const { selectCertificates } = await import('../core/selection.ts')
-    const { prepare, showPlan } = await import('./preparation.ts')
+    const { planned, prepare, showPlan } = await import('./preparation.ts')
     const { withApp } = await import('./session.ts')
+    const out = await chooseOut(invocation, io)
 
-    const { plan, unsafe } = await withApp(invocation, io, (app) => {
+    const { plan, unsafe } = await withApp(invocation, io, async (app) => {
       const certificates = selectCertificates(app.settings.certificates, invocation.operands)
-      return prepare(app, { certificates, forceRenew: invocation.flag('force-renew') })
+      const selection = { certificates, forceRenew: invocation.flag('force-renew') }
+      const looked = await prepare(app, selection)
+      if (out !== undefined) await save(out, await planned(app, selection, looked), io)
+      return looked
     })
     showPlan(plan, invocation, io)
+    if (out !== undefined && !invocation.flag('json')) {
+      const next = hasChanges(plan) ? ` To do just this: certs apply --plan ${out}` : ''
+      io.stdout.write(`Saved to ${out}.${next}\n`)
+    }
     if (unsafe) io.stderr.write(renderErrorFacts(unsafe))
     if (hasProblems(plan) || unsafe) return exitCode.failed
     return invocation.flag('exit-code') && hasChanges(plan) ? exitCode.changes : exitCode.done
   },
+}
+
+/** Refused before anything is looked at: an empty name, and a file that is no plan. */
+async function chooseOut(invocation: Invocation, io: Io): Promise<string | undefined> {
+  const out = invocation.value('out')
+  if (out === undefined) return undefined
+  if (out === '') throw new ConfigError('certs plan: --out names no file', { hint: 'certs plan --help' })
+  const { refuseOtherFile } = await import('../plan-file.ts')
+  const file = path.resolve(io.cwd, out)
+  await refuseOtherFile(file)
+  return file
+}
+
+async function save(file: string, made: Planned, io: Io): Promise<void> {
+  const { savePlan } = await import('../core/saved-plan.ts')
+  const { writePlan } = await import('../plan-file.ts')
+  await writePlan(file, savePlan(made, `certs ${version}`), io)
 }

@@ -6,6 +6,7 @@ import { makePlan } from '../core/make-plan.ts'
 import type { Observed } from '../core/observed.ts'
 import type { Plan } from '../core/plan.ts'
 import { renderPlan } from '../core/render-plan.ts'
+import type { Planned } from '../core/saved-plan.ts'
 import { checkSafety } from '../core/safety.ts'
 import type { Io } from '../io.ts'
 import type { Selection } from '../observe.ts'
@@ -18,8 +19,12 @@ export interface Prepared {
   readonly unsafe: UnsafePlanError | undefined
 }
 
+export interface Looked extends Prepared {
+  readonly observed: Observed
+}
+
 /** Observes, plans and checks; changes nothing. */
-export async function prepare(app: App, selection: Selection): Promise<Prepared> {
+export async function prepare(app: App, selection: Selection): Promise<Looked> {
   const { observe } = await import('../observe.ts')
   const observing = observe(app, selection)
   // What comes next is loaded while the nodes are waited for.
@@ -27,7 +32,19 @@ export async function prepare(app: App, selection: Selection): Promise<Prepared>
   const observed = await observing
   if (app.io.signal.aborted) throw new CertsError('interrupted while looking: nothing was changed')
   const plan = makePlan({ ...selection, rollout: app.settings.rollout }, observed)
-  return { plan, unsafe: judge(app, plan, { certificates: selection.certificates, observed }) }
+  return { plan, observed, unsafe: judge(app, plan, { certificates: selection.certificates, observed }) }
+}
+
+/** What is kept of a plan, or compared with a plan that was kept. */
+export async function planned(
+  app: App,
+  { certificates, forceRenew }: Selection,
+  { plan, observed }: Looked,
+): Promise<Planned> {
+  const { describeSight } = await import('../core/sight.ts')
+  const { nodes, rollout, cas } = app.settings
+  const request = { certificates: certificates.map(({ name }) => name), forceRenew }
+  return { request, sight: describeSight({ certificates, nodes, rollout, cas, observed }), plan }
 }
 
 export function judge(
