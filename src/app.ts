@@ -3,6 +3,7 @@ import type { Fleet } from '../deploy/fleet.ts'
 import { createConnect } from '../deploy/ssh.ts'
 import { providers } from '../providers/index.ts'
 import type { Provider, Settings as ProviderSettings } from '../providers/provider.ts'
+import type { Rotatable, Rotation } from './acme/account-rotation.ts'
 import { atMost } from './at-most.ts'
 import { openCas } from './cas.ts'
 import type { Cas } from './cas.ts'
@@ -47,10 +48,19 @@ export interface App extends AsyncDisposable {
   issue(certificate: Certificate, number: number): Promise<Version>
   /** Tells the CA that issued it; nothing else. */
   revoke(version: Version, reason: Reason): Promise<void>
+  readonly accountKey: AccountKey
   /** Removes TXT records that an earlier run left behind. */
   sweepTxt(): Promise<void>
   /** Takes the one lock that every changing run needs. Throws LockedError. */
   lock(): Promise<AsyncDisposable>
+}
+
+/** The key of our account at the CA with this directory. */
+export interface AccountKey {
+  /** Throws CertsError where there is no account. */
+  find(directory: string): Promise<Rotatable>
+  /** Changes it at the CA; an open rotation is brought to its end instead. */
+  rotate(directory: string): Promise<Rotation>
 }
 
 export interface AppOptions {
@@ -135,6 +145,16 @@ export async function openApp(io: Io, options: AppOptions): Promise<App> {
       const issuers = await cas.issuersOf(version)
       const acmes = await Promise.all(issuers.map(({ directory }) => cas.settings(directory)))
       await revoke({ version, reason, acmes }, { store, emit, now, signal, run })
+    },
+    accountKey: {
+      async find(directory) {
+        const { findRotatable } = await import('./acme/account-rotation.ts')
+        return findRotatable(store, await cas.settings(directory))
+      },
+      async rotate(directory) {
+        const { rotateAccountKey } = await import('./acme/account-rotation.ts')
+        return rotateAccountKey({ store, emit, now, signal, run }, await cas.settings(directory))
+      },
     },
     async sweepTxt() {
       const [certificate] = Object.values(settings.certificates)

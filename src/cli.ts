@@ -22,6 +22,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   replace: () => import('./commands/replace.ts'),
   revoke: () => import('./commands/revoke.ts'),
   export: () => import('./commands/export.ts'),
+  'account rotate': () => import('./commands/account-rotate.ts'),
   'nodes trust': () => import('./commands/nodes-trust.ts'),
   providers: () => import('./commands/providers.ts'),
   init: () => import('./commands/init.ts'),
@@ -87,8 +88,10 @@ function say(io: Io, text: string): number {
 
 function unknownCommand(argv: readonly string[]): ConfigError {
   const [verb, second] = argv
-  const typed = verb === 'nodes' && second ? `${verb} ${second}` : verb!
-  const close = nearest(typed, Object.keys(commands))
+  const names = Object.keys(commands)
+  const ofVerb = names.filter((name) => name.startsWith(`${verb} `))
+  const typed = ofVerb.length > 0 && second ? `${verb} ${second}` : verb!
+  const close = nearest(typed, names) ?? ofVerb[0]
   return new ConfigError(`unknown command "${typed}"`, {
     hint: close ? `did you mean "certs ${close}"?` : 'certs --help lists the commands',
   })

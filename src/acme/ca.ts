@@ -15,6 +15,7 @@ import {
   type Directory,
   type Order,
   type Origin,
+  parseAccount,
   parseAuthorization,
   parseOrder,
   parseOrderList,
@@ -29,6 +30,13 @@ export interface Ca extends Disposable {
   directory(): Promise<Directory>
   /** Registers the key, or finds the account that it has (section 7.3). Resolves to the account's URL. */
   register(): Promise<string>
+  /**
+   * Whether the CA takes requests by this key for the account: true on its proof alone, false when it refuses.
+   * Throws AcmeError when it can't be found out.
+   */
+  answersAccount(): Promise<boolean>
+  /** Asks the CA to take this key (PKCS#8 PEM) for the account instead of ours (section 7.3.5). Sent once. */
+  changeKey(next: string): Promise<void>
   newOrder(order: {
     readonly names: readonly string[]
     readonly profile?: string | undefined
@@ -123,6 +131,24 @@ export function openCa({ settings, accountKey, accountUrl, now, signal, pace }: 
       account = checkUrl(headers['location'], origin)
       return account
     },
+    answersAccount: async () => {
+      const origin = at('reading the account')
+      if (account === undefined) return false
+      try {
+        parseAccount(jsonOf(await get(account, origin), origin), origin)
+        return true
+      } catch (error) {
+        if (isRefusal(error)) return false
+        throw error
+      }
+    },
+    changeKey: async (next) => {
+      const origin = at("changing the account's key")
+      const { keyChange } = await directory()
+      if (keyChange === undefined) throw new AcmeError(`${origin.step} failed: it takes none by ACME`)
+      if (account === undefined) throw new Error('an account that is not registered has no key to change')
+      await post(keyChange, await client.keyChange({ url: keyChange, account, next }), origin)
+    },
     newOrder: async ({ names, profile, replaces }) => {
       const origin = at(`ordering ${names.join(', ')}`)
       const { newOrder } = await directory()
@@ -187,6 +213,13 @@ export function openCa({ settings, accountKey, accountUrl, now, signal, pace }: 
     },
     [Symbol.dispose]: () => transport[Symbol.dispose](),
   }
+}
+
+/** The CA understood, and said no; another try says the same. */
+export function isRefusal(error: unknown): boolean {
+  if (!(error instanceof AcmeError) || error.status === undefined) return false
+  const passes = error.status === 429 || error.type === 'badNonce' || error.type === 'rateLimited'
+  return error.status >= 400 && error.status < 500 && !passes
 }
 
 /** Targets of the Link header's entries with this relation (RFC 8288). */

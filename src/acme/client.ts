@@ -8,6 +8,8 @@ import type { Answer } from './transport.ts'
 export interface Client {
   /** Sends one signed POST; with `null` a POST-as-GET. Repeats it on a bad nonce, and on nothing else. */
   post(request: SignedPost): Promise<Answer>
+  /** What asks to take another key for the account: signed by that key, naming ours (section 7.3.5). */
+  keyChange(change: KeyChange): Promise<object>
   /** SHA-256 of the account key's JWK, base64url (RFC 7638). */
   thumbprint(): Promise<string>
 }
@@ -18,6 +20,15 @@ export interface SignedPost {
   /** The account's URL; absent when the account is registered, and the key itself identifies it. */
   readonly account: string | undefined
   readonly step: string
+}
+
+export interface KeyChange {
+  /** The CA's keyChange URL. */
+  readonly url: string
+  /** The account's URL. */
+  readonly account: string
+  /** PKCS#8 PEM. */
+  readonly next: string
 }
 
 export interface ClientOptions {
@@ -49,7 +60,7 @@ export function createClient({ settings, accountKey, freshNonce, send }: ClientO
     const { directory: directoryUrl, eab } = settings
     const externalAccountBinding = eab && { kid: eab.kid, hmacKey: eab.hmac.reveal() }
     const options = { directoryUrl, accountKey, ...(externalAccountBinding && { externalAccountBinding }) }
-    const http: HttpClient = Reflect.get(new AcmeClient(options), 'http')
+    const http = httpOf(new AcmeClient(options))
     http.maxBadNonceRetries = badNonceRetries
     http.getNonce = async () => nonces.pop() ?? (await freshNonce())
     return http
@@ -71,12 +82,22 @@ export function createClient({ settings, accountKey, freshNonce, send }: ClientO
         includeExternalAccountBinding: account === undefined,
       })
     },
+    keyChange: async ({ url, account, next }) => {
+      const { Client: AcmeClient } = (await import('acme-client')).default
+      const oldKey = (await (loading ??= load())).getJwk()
+      const signer = httpOf(new AcmeClient({ directoryUrl: settings.directory, accountKey: next }))
+      return signer.createSignedBody(url, { account, oldKey })
+    },
     thumbprint: async () => {
       // acme-client gives the required members alone, in alphabetical order, as RFC 7638 section 3 wants them.
       const jwk = (await (loading ??= load())).getJwk()
       return createHash('sha256').update(JSON.stringify(jwk)).digest('base64url')
     },
   }
+}
+
+function httpOf(client: object): HttpClient {
+  return Reflect.get(client, 'http')
 }
 
 /** A signing request in DER, base64url, for exactly these names and without a common name. */
@@ -107,6 +128,8 @@ interface HttpClient {
     options: { readonly kid: string | null; readonly includeExternalAccountBinding: boolean },
   ): Promise<Sent>
   getJwk(): object
+  /** Without a nonce, and with the key itself in its header. */
+  createSignedBody(url: string, payload: object): object
 }
 
 type Sent = Answer & { readonly data: unknown }

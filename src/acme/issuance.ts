@@ -34,7 +34,8 @@ export interface OrderNotice {
 export type JournalDeps = Pick<IssueDeps, 'store' | 'now' | 'run'>
 
 export interface Act {
-  readonly certificate: string
+  /** Absent for what concerns an account. */
+  readonly certificate?: string
   readonly action: string
   readonly because?: string
   readonly facts?: Entry['facts']

@@ -1,4 +1,4 @@
-import { generateKeyPair } from 'node:crypto'
+import { createHash, createPublicKey, generateKeyPair } from 'node:crypto'
 import { promisify } from 'node:util'
 import type { KeyType } from '../core/certificate.ts'
 
@@ -8,6 +8,14 @@ const generate = promisify(generateKeyPair)
 export async function generateKey(type: KeyType): Promise<string> {
   const { privateKey } = await pairOf(type)
   return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+}
+
+/** SHA-256 of the public key as a JWK, base64url (RFC 7638), by which a key may be told from others in public. */
+export function thumbprintOf(key: string): string {
+  const { kty, crv, x, y, e, n } = createPublicKey(key).export({ format: 'jwk' })
+  // The required members alone, in alphabetical order, as section 3 wants them.
+  const members = kty === 'RSA' ? { e, kty, n } : { crv, kty, x, y }
+  return createHash('sha256').update(JSON.stringify(members)).digest('base64url')
 }
 
 function pairOf(type: KeyType): ReturnType<typeof rsa> {

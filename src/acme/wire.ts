@@ -12,6 +12,8 @@ export interface Directory {
   readonly newOrder: string
   /** Absent where the CA takes no revocations by ACME. */
   readonly revokeCert?: string | undefined
+  /** Absent where the CA takes no other key for an account by ACME. */
+  readonly keyChange?: string | undefined
   readonly externalAccountRequired: boolean
   /** Where renewal information is asked for (RFC 9773 section 4.1); absent where the CA has none. */
   readonly renewalInfo?: string | undefined
@@ -72,6 +74,7 @@ export function parseDirectory(value: unknown, origin: Origin): Directory {
     newOrder: read.url('newOrder'),
     renewalInfo: read.value['renewalInfo'] === undefined ? undefined : read.url('renewalInfo'),
     revokeCert: read.value['revokeCert'] === undefined ? undefined : read.url('revokeCert'),
+    keyChange: read.value['keyChange'] === undefined ? undefined : read.url('keyChange'),
     externalAccountRequired: meta['externalAccountRequired'] === true,
     profiles: Object.entries(isObject(meta['profiles']) ? meta['profiles'] : {})
       .slice(0, 100)
@@ -82,6 +85,15 @@ export function parseDirectory(value: unknown, origin: Origin): Directory {
     caaIdentities: (Array.isArray(meta['caaIdentities']) ? meta['caaIdentities'] : [])
       .slice(0, 100)
       .flatMap((name: unknown) => (typeof name === 'string' ? printable(name, 255).toLowerCase() : [])),
+  }
+}
+
+/** Throws AcmeError when this is no account that may be used (RFC 8555 section 7.1.2). */
+export function parseAccount(value: unknown, origin: Origin): void {
+  const read = reader(value, origin)
+  const status = read.text('status')
+  if (status !== 'valid') {
+    throw new AcmeError(`${origin.step} failed: the account is ${printable(status, 50)}`)
   }
 }
 

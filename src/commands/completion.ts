@@ -15,6 +15,7 @@ const verbs = [
   'replace',
   'revoke',
   'export',
+  'account',
   'nodes',
   'providers',
   'init',
@@ -26,6 +27,7 @@ const scripts: Readonly<Record<string, string>> = {
   bash: `_certs() {
   local current=\${COMP_WORDS[COMP_CWORD]}
   if [ "$COMP_CWORD" -eq 1 ]; then COMPREPLY=($(compgen -W '${verbs.join(' ')}' -- "$current"))
+  elif [ "$COMP_CWORD" -eq 2 ] && [ "\${COMP_WORDS[1]}" = account ]; then COMPREPLY=($(compgen -W 'rotate' -- "$current"))
   elif [ "$COMP_CWORD" -eq 2 ] && [ "\${COMP_WORDS[1]}" = nodes ]; then COMPREPLY=($(compgen -W 'trust' -- "$current"))
   else COMPREPLY=($(compgen -W '${options.join(' ')}' -- "$current")); fi
 }
@@ -35,6 +37,7 @@ complete -o default -F _certs certs
 _arguments '1:command:(${verbs.join(' ')})' '*:argument:(${options.join(' ')})'
 `,
   fish: `complete -c certs -n __fish_use_subcommand -f -a '${verbs.join(' ')}'
+complete -c certs -n '__fish_seen_subcommand_from account' -f -a rotate
 complete -c certs -n '__fish_seen_subcommand_from nodes' -f -a trust
 ${options.map((option) => `complete -c certs -l ${option.slice(2)}`).join('\n')}
 `,

@@ -22,6 +22,7 @@ Keys
   replace NAME…        new versions with new keys, whatever the dates say; --all
   revoke NAME          replace a version, then revoke it; its key is blocked for ever
   export NAME          one version with its key, as a PEM or PKCS#12 file
+  account rotate [CA]  give our account at the CA a new key
 
 Set up
   init                 write a commented certs.config.ts

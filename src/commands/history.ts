@@ -24,8 +24,8 @@ Example
     const lines = await withApp(invocation, io, async (app) => {
       const found: JournalLine[] = []
       for await (const line of app.store.journal()) {
-        if (invocation.operands.length === 0 || invocation.operands.includes(line.certificate))
-          found.push(line)
+        const { certificate = '' } = line
+        if (invocation.operands.length === 0 || invocation.operands.includes(certificate)) found.push(line)
       }
       return found
     })

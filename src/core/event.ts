@@ -4,7 +4,12 @@ import type { CertsError } from './errors.ts'
  * What the engine says while it works; renderers and tests read it, nothing decides by it.
  * Each is emitted right after what it names has happened and, where it must last, is durable.
  */
-export type Event = IssuanceEvent | NodeEvent | RolloutEvent
+export type Event = AccountEvent | IssuanceEvent | NodeEvent | RolloutEvent
+
+export type AccountEvent =
+  /** The key that the CA is going to be asked to take. */
+  | { readonly kind: 'account-key-stored'; readonly directory: string }
+  | { readonly kind: 'account-rotated'; readonly directory: string; readonly url: string }
 
 export type IssuanceEvent =
   | { readonly kind: 'account-created'; readonly certificate: string; readonly url: string }

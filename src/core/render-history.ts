@@ -5,7 +5,8 @@ import { table } from './paint.ts'
 /** One line of the journal, as far as a person is told of it. */
 export interface Happening {
   readonly at: string
-  readonly certificate: string
+  /** Absent for what concerns an account. */
+  readonly certificate?: string | undefined
   readonly node?: string | undefined
   readonly action: string
   readonly phase: 'intent' | 'done' | 'failed'
@@ -47,6 +48,11 @@ const words: Readonly<
   reload: ['reloaded', 'reload', (one) => `nginx${on(one)} for ${one.certificate}`],
   issue: ['issued', 'issue', (one, facts) => `version ${facts['to']} of ${one.certificate}`],
   'account-create': ['made', 'make', (_one, facts) => `an account at ${facts['directory']}`],
+  'account-rotate': [
+    'changed',
+    'change',
+    (_one, facts) => `the key of the account ${facts['account']} from ${facts['from']} to ${facts['to']}`,
+  ],
   'order-create': ['ordered', 'order', (one, facts) => `${one.certificate} for ${facts['names']}`],
   'txt-create': ['made', 'make', (_one, facts) => sayTxt(facts)],
   'txt-remove': ['removed', 'remove', (_one, facts) => sayTxt(facts)],

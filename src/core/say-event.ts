@@ -11,6 +11,10 @@ export interface Saying {
 
 export function sayEvent(event: Event): Saying | undefined {
   switch (event.kind) {
+    case 'account-key-stored':
+      return busy(new URL(event.directory).host, 'new account key stored')
+    case 'account-rotated':
+      return good(new URL(event.directory).host, `account has its new key: ${event.url}`)
     case 'account-created':
       return busy(event.certificate, `account made at the CA: ${event.url}`)
     case 'key-stored':

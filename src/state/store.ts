@@ -69,13 +69,16 @@ export interface Holder {
   readonly since: string
 }
 
-/** One thing that changed or was tried. `because` is why; `node` is absent for what happens at the CA or in DNS. */
+/**
+ * One thing that changed or was tried. `because` is why; `node` is absent for what happens at the CA or in DNS,
+ * `certificate` for what concerns an account.
+ */
 export interface Entry {
   /** ISO 8601. */
   readonly at: string
   /** The same for all entries of one run. */
   readonly run: string
-  readonly certificate: string
+  readonly certificate?: string | undefined
   readonly node?: string | undefined
   readonly action: string
   /** `intent` before an act with an outside effect, then `done` or `failed`. */

@@ -41,8 +41,9 @@ const nonsense: Readonly<Record<string, Fault>> = {
     '{"status":7,"orders":{},"identifiers":[null],"authorizations":"x","challenges":3}',
   ),
 }
-/** Left out is what is only asked when an order was lost, and what an issuance never asks. */
-const always = requestKinds.filter((kind) => !['account', 'orders', 'renewalInfo'].includes(kind))
+/** What is only asked when an order was lost, and what an issuance never asks. */
+const rare: readonly RequestKind[] = ['account', 'orders', 'renewalInfo', 'keyChange', 'revokeCert']
+const always = requestKinds.filter((kind) => !rare.includes(kind))
 
 function sample<T>(list: readonly T[], every: number): readonly T[] {
   if (all) return list

@@ -8,6 +8,7 @@ const kinds = {
   nonce: '/nonce-plz',
   newAccount: '/sign-me-up',
   account: '/my-account/',
+  keyChange: '/rollover-account-key',
   orders: '/list-orderz/',
   newOrder: '/order-plz',
   order: '/my-order/',
@@ -15,6 +16,7 @@ const kinds = {
   challenge: '/chalZ/',
   finalize: '/finalize-order/',
   certificate: '/certZ/',
+  revokeCert: '/revoke-cert',
   renewalInfo: '/draft-ietf-acme-ari-03/renewalInfo/',
 } as const
 

@@ -1,4 +1,7 @@
+import { rotateAccountKey } from '../../src/acme/account-rotation.ts'
 import { issue } from '../../src/acme/issue.ts'
+import type { IssueDeps } from '../../src/acme/issuance.ts'
+import type { AcmeSettings } from '../../src/core/acme.ts'
 import { openFiles } from '../../src/state/files.ts'
 import type { Store } from '../../src/state/store.ts'
 import { type ChallengeDns, createChallengeSolver } from './challenge-solver.ts'
@@ -11,6 +14,8 @@ export interface ChildOrder {
   readonly caBundle: string
   readonly dns: ChallengeDns
   readonly names: readonly string[]
+  /** Gives the account a new key instead of ordering. */
+  readonly rotate?: boolean
   /** The first event of this kind. */
   readonly killAtEvent?: string
   /** Counts what lies before and after each durable write and each DNS change, from 1. */
@@ -42,22 +47,18 @@ function watched<T extends object>(target: T, methods: readonly (keyof T)[]): T 
 const store: Store = await openFiles(`${order.folder}/state`)
 const solver = createChallengeSolver(order.dns)
 const certificate = certificateOf(order.names)
-await issue(
-  {
-    certificate,
-    number: (await store.highestNumber(certificate.name)) + 1,
-    acme: { directory: order.directory, contact: [], caBundle: order.caBundle },
+const acme: AcmeSettings = { directory: order.directory, contact: [], caBundle: order.caBundle }
+const deps: IssueDeps = {
+  store: watched(store, ['put', 'remove', 'append', 'addVersion']),
+  solver: watched(solver, ['create', 'remove']),
+  emit: ({ kind }) => {
+    if (kind === order.killAtEvent) process.kill(process.pid, 'SIGKILL')
   },
-  {
-    store: watched(store, ['put', 'remove', 'append', 'addVersion']),
-    solver: watched(solver, ['create', 'remove']),
-    emit: ({ kind }) => {
-      if (kind === order.killAtEvent) process.kill(process.pid, 'SIGKILL')
-    },
-    now: () => new Date(),
-    signal: new AbortController().signal,
-    run: 'child',
-  },
-)
+  now: () => new Date(),
+  signal: new AbortController().signal,
+  run: 'child',
+}
+const number = (await store.highestNumber(certificate.name)) + 1
+await (order.rotate ? rotateAccountKey(deps, acme) : issue({ certificate, number, acme }, deps))
 await store[Symbol.asyncDispose]()
 process.stdout.write(String(checkpoints))
