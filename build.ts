@@ -41,6 +41,9 @@ async function bundle() {
     platform: 'node',
     target: 'node24',
     keepNames: true,
+    // A third less to read and to parse at every start; names stay, for what a stack says.
+    minifyWhitespace: true,
+    minifySyntax: true,
     legalComments: 'none',
     chunkNames: '[name]-[hash]',
     // Native code can't be bundled. ssh2 does without its two optional pieces.

@@ -1,4 +1,4 @@
-import { fileKinds, filesOf, sha256, type Version } from '../src/core/certificate.ts'
+import { fileKinds, filesOf, sha256, type FileKind, type Version } from '../src/core/certificate.ts'
 import { NodeError } from '../src/core/errors.ts'
 import type { InstallStep } from '../src/core/event.ts'
 import type { Lineage, Node } from '../src/core/node.ts'
@@ -53,20 +53,21 @@ export async function install(shell: Shell, node: Node, order: InstallOrder): Pr
   return transact(shell, node, {
     order,
     asked: { verb: 'install', number: order.version.number },
-    sums: fileKinds.map((kind) => `${kind} ${sha256(files[kind])}`),
+    sums: new Map(fileKinds.map((kind) => [kind, sha256(files[kind])])),
     files: { privkey, cert, chain },
   })
 }
 
 /** Points live at a version that the node's archive holds, tests and reloads. Throws NodeError as `install`. */
 export async function rollback(shell: Shell, node: Node, order: RollbackOrder): Promise<Installed> {
-  return transact(shell, node, { order, asked: { verb: 'rollback', number: order.number }, sums: [] })
+  return transact(shell, node, { order, asked: { verb: 'rollback', number: order.number } })
 }
 
 interface Transaction {
   readonly order: Omit<RollbackOrder, 'number'>
   readonly asked: Pick<Asked, 'verb' | 'number'>
-  readonly sums: readonly string[]
+  /** SHA-256 of the files that shall be in place; of a rollback, which has only the pair to show, nothing. */
+  readonly sums?: ReadonlyMap<FileKind, string>
   readonly files?: NonNullable<Input['files']>
 }
 
@@ -81,7 +82,7 @@ async function transact(shell: Shell, node: Node, transaction: Transaction): Pro
     number: String(asked.number),
     force: forceReload ? 'yes' : 'no',
     limit: String(limit),
-    sum: sums,
+    sum: [...(sums ?? [])].map((words) => words.join(' ')),
     test: node.nginx.test,
     reload: node.nginx.reload,
   }
@@ -97,16 +98,23 @@ async function transact(shell: Shell, node: Node, transaction: Transaction): Pro
   const step = asked.verb === 'rollback' ? 'rollback' : 'stage'
   const answer = decode(said, token, { node: node.name, step, left: 'unknown' })
   if (!answer.ok) throw readRefusal(node, asked, answer)
-  return readInstalled(node, asked, answer)
+  return readInstalled(answer, { node, asked, sums })
+}
+
+interface Expected {
+  readonly node: Node
+  readonly asked: Asked
+  readonly sums: Transaction['sums']
 }
 
 /** Success is what the node shows to be on its disk, not that it said so. */
-function readInstalled(node: Node, asked: Asked, answer: Answer): Installed {
+function readInstalled(answer: Answer, { node, asked, sums }: Expected): Installed {
   const lineage = readLineages(answer, [asked.certificate])[asked.certificate]
   const outcome = answer.last('outcome')
   const right = fileKinds.every((kind) => {
     const entry = lineage?.live[kind]
-    return entry?.is === 'link' && entry.number === asked.number && entry.sha256 !== undefined
+    if (entry?.is !== 'link' || entry.number !== asked.number || entry.sha256 === undefined) return false
+    return sums === undefined || entry.sha256 === sums.get(kind)
   })
   if (!isOutcome(outcome) || lineage === undefined || !right || lineage.pair === 'differs') {
     throw new NodeError(`says version ${asked.number} of ${asked.certificate} is in place, but it is not`, {
@@ -117,7 +125,12 @@ function readInstalled(node: Node, asked: Asked, answer: Answer): Installed {
     })
   }
   const former = Number(answer.last('former'))
-  return { outcome, former: Number.isSafeInteger(former) && former > 0 ? former : undefined, lineage }
+  return {
+    outcome,
+    former: Number.isSafeInteger(former) && former > 0 ? former : undefined,
+    // A version is only stored when key and leaf belong together, and these are its bytes.
+    lineage: sums === undefined ? lineage : { ...lineage, pair: 'matches' },
+  }
 }
 
 function isStep(text: string | undefined): text is InstallStep {

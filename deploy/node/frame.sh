@@ -23,11 +23,15 @@ receive() {
   return 1
 }
 
-decode() { printf '%s' "$1" | base64 -d; }
+decode() {
+  base64 -d <<END
+$1
+END
+}
 
 # The order is one setting a line; `test` and `reload` come once for each argument, see configured().
 understand() {
-  root='' certificates='' number='' force='' limit=30
+  root='' certificates='' number='' force='' limit=30 machine=''
   sum_privkey='' sum_cert='' sum_chain='' sum_fullchain=''
   order=$(decode "$order") || return 1
   while IFS= read -r line; do
@@ -63,9 +67,11 @@ numbered() {
 say() { printf '%s %s\n' "$token" "$*"; }
 
 quote() {
-  printf '%s\n' "$2" | while IFS= read -r line; do
+  while IFS= read -r line; do
     [ -z "$line" ] || say "$1" "$line"
-  done
+  done <<END
+$2
+END
 }
 
 # fail STEP LEFT CODE [WORDS]: $said and $status are those of the tool that failed, if one did.

@@ -3,7 +3,7 @@
 
 inspect() {
   say clock "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
-  say system "$(system)"
+  system
   configured test is_installed
   certbot
   configured test examine
@@ -24,7 +24,9 @@ system() {
   [ ! -r /etc/os-release ] || while IFS= read -r line; do
     case $line in PRETTY_NAME=*) pretty=${line#*=} pretty=${pretty#\"} pretty=${pretty%\"} ;; esac
   done </etc/os-release
-  printf '%s' "${pretty:+$pretty, }$(uname -srm)"
+  kernel=$(uname -srm)
+  machine=${kernel##* }
+  say system "${pretty:+$pretty, }$kernel"
 }
 
 is_installed() {
@@ -36,19 +38,22 @@ is_installed() {
 
 certbot() {
   timer=no cron=no
-  case " $(systemctl is-active certbot.timer snap.certbot.renew.timer certbot-renew.timer 2>/dev/null | tr '\n' ' ')" in
-    *' active '*) timer=yes ;;
-  esac
+  for state in $(systemctl is-active certbot.timer snap.certbot.renew.timer certbot-renew.timer 2>/dev/null); do
+    [ "$state" != active ] || timer=yes
+  done
   set +f
   set -- /etc/crontab /etc/cron.d/* /etc/cron.daily/* /var/spool/cron/root /var/spool/cron/crontabs/* /etc/crontabs/*
   set -f
   # Debian's own entry does nothing where systemd runs: the timer does.
-  ! grep -hs '^[^#]*certbot' "$@" | {
-    while IFS= read -r line; do
-      case $line in *'-d /run/systemd/system'*) [ -d /run/systemd/system ] || exit 0 ;; *) exit 0 ;; esac
-    done
-    exit 1
-  } || cron=yes
+  while IFS= read -r line; do
+    case $line in
+      '') ;;
+      *'-d /run/systemd/system'*) [ -d /run/systemd/system ] || cron=yes ;;
+      *) cron=yes ;;
+    esac
+  done <<END
+$(grep -hs '^[^#]*certbot' "$@")
+END
   say certbot "$timer" "$cron"
 }
 

@@ -62,16 +62,17 @@ refuse_unsafe() {
     if [ -d "$path" ]; then refuse stage odd-entry "$kind"; fi
     [ -L "$path" ] || [ ! -e "$path" ] || refuse stage real-file "$kind"
   done
-  loose=$(stat -c '%u %A %n' . live archive "$live" "$archive" 2>/dev/null | while read -r owner mode path; do
-    case $mode in ?????w* | ????????w*) printf 'writable %s' "$path" && break ;; esac
-    [ "$owner" = 0 ] || [ "$owner" = "$(id -u)" ] || { printf 'foreign %s' "$path" && break; }
-  done)
-  # shellcheck disable=SC2086
-  [ -z "$loose" ] || refuse stage $loose
+  owners=$(stat -c '%u %A %n' . live archive "$live" "$archive" 2>/dev/null)
+  while read -r owner mode path; do
+    case $mode in ?????w* | ????????w*) refuse stage writable "$path" ;; esac
+    case $owner in '' | 0) ;; *) [ "$owner" = "$(id -u)" ] || refuse stage foreign "$path" ;; esac
+  done <<END
+$owners
+END
 }
 
 check_install() {
-  file=$(differing)
+  differing
   [ -z "$file" ] || refuse stage differs "$file"
 }
 
@@ -166,5 +167,5 @@ answer() {
   say outcome "$1"
   [ -z "$before" ] || [ "$before" = "$number" ] || ! whole "$before" || say former "$before"
   lineages "$certificate"
-  public_keys "$certificate"
+  [ "$verb" = install ] || public_keys "$certificate"
 }

@@ -30,7 +30,7 @@ lineages() {
   for path in "$@"; do [ ! -f "$path" ] || summed="$summed $path"; done
   stat -c "$token stat %F/%a/%U:%G/%N" "$@" 2>/dev/null
   # shellcheck disable=SC2086
-  [ -z "$summed" ] || sha256sum $summed 2>/dev/null | while read -r line; do say sum "$line"; done
+  [ -z "$summed" ] || quote sum "$(sha256sum $summed 2>/dev/null)"
   # shellcheck disable=SC2086
   [ -z "$leaves" ] || first_blocks $leaves
 }
@@ -90,7 +90,8 @@ public_keys() {
     if ! command -v openssl >/dev/null; then continue; fi
     pem=$(openssl pkey -in "live/$name/privkey.pem" -passin pass: -pubout 2>/dev/null)
     pem=${pem#-----BEGIN PUBLIC KEY-----}
-    # shellcheck disable=SC2086
-    say public "$name" "$(printf '%s' ${pem%-----END*})"
+    key=''
+    for line in ${pem%-----END*}; do key=$key$line; done
+    say public "$name" "$key"
   done
 }

@@ -32,25 +32,22 @@ bounded() {
   return "$1"
 }
 
-# What "$@" says, then a line that gives its exit status. There sed stops: a process that was left behind may
-# hold the pipe open for ever.
+# What "$@" says, of that what the sed command $1 leaves, then a line that gives its exit status. There sed
+# stops: a process that was left behind may hold the pipe open for ever.
 told() {
+  keep=$1
+  shift
   {
     bounded "$@" 2>&1
     printf '\n%s exit %s\n' "$token" "$?"
-  } | sed "/^$token exit /q"
+  } | sed -e "/^$token exit /q" -e "$keep"
 }
 
 # Runs "$@" without the lock's descriptor: what it says first into $said, its exit status into $status.
 hear() {
-  said=$(told "$@" 9<&- | awk -v token="$token" '
-    $1 == token && $2 == "exit" { print $3; exit }
-    (length(kept) < 8192) { kept = kept $0; print }
-  ')
-  status=${said##*
-}
-  said=${said%
-*}
+  said=$(told "100,\$d" "$@" 9<&-)
+  status=${said##* } said=${said%"$token exit "*}
+  [ "${#said}" -le 8192 ] || said=$(printf '%.8192s' "$said")
   [ "$status" = 0 ]
 }
 

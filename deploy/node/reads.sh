@@ -23,7 +23,7 @@ dumping() {
     set -- "$@" "$word"
     count=$((count - 1))
   done
-  told "$@" | summary
+  told '' "$@" | summary
 }
 
 # Of the configuration only certificate paths and the server names beside them leave the node.

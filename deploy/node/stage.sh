@@ -11,12 +11,13 @@ stage() {
     [ ! -e "$archive/$kind$number.pem" ] || continue
     content >"$staging/$kind$number.pem" || return 1
     set -- "$@" "$staging/$kind$number.pem"
-    checks="$checks$(sum)  $staging/$kind$number.pem
+    sum
+    checks="$checks$sum  $staging/$kind$number.pem
 "
   done
   [ $# -gt 0 ] || return 0
   follow_former "$@" && sync "$@" || return 1
-  printf '%s' "$checks" | sha256sum -c >/dev/null || return 1
+  summed "$checks" >/dev/null || return 1
   # A link, unlike a rename, fails when the name is taken.
   ln "$@" "$archive/" && sync "$archive" archive
 }
@@ -32,11 +33,18 @@ content() {
 
 sum() {
   case $kind in
-    privkey) printf '%s' "$sum_privkey" ;;
-    cert) printf '%s' "$sum_cert" ;;
-    chain) printf '%s' "$sum_chain" ;;
-    fullchain) printf '%s' "$sum_fullchain" ;;
+    privkey) sum=$sum_privkey ;;
+    cert) sum=$sum_cert ;;
+    chain) sum=$sum_chain ;;
+    fullchain) sum=$sum_fullchain ;;
   esac
+}
+
+summed() {
+  sha256sum -c <<END
+${1%
+}
+END
 }
 
 # Owner, group and mode follow the key that was there; a key is never readable by all, the rest is public.
@@ -63,17 +71,20 @@ ${known% *} 600" ;; esac
   fi
 }
 
-# The first archive file of this version that holds other bytes than those sent.
+# The first archive file of this version that holds other bytes than those sent, into $file.
 differing() {
-  present=''
+  present='' other=''
   for kind in $kinds; do
     file=$archive/$kind$number.pem
     if [ -e "$file" ] || [ -L "$file" ]; then
-      present="$present$(sum)  $file
+      sum
+      present="$present$sum  $file
 "
     fi
   done
-  [ -z "$present" ] || printf '%s' "$present" | sha256sum -c 2>/dev/null | sed -n 's/: FAILED.*//p' | sed 1q
+  [ -z "$present" ] || other=$(summed "$present" 2>/dev/null | sed -n 's/: FAILED.*//p')
+  file=${other%%
+*}
 }
 
 whole() {

@@ -5,7 +5,7 @@
 # The interpreter that can ask for an exchange, and the number of the system call here.
 find_exchanger() {
   exchanger=none
-  case $(uname -m) in
+  case ${machine:=$(uname -m)} in
     x86_64) renameat2=316 ;;
     aarch64) renameat2=276 ;;
     *) return ;;
@@ -67,8 +67,10 @@ switch_back() {
 # relative link to version $number that certbot makes.
 links_of() {
   agreed='' exact=yes
+  links=$(stat -c %N "$1/privkey.pem" "$1/cert.pem" "$1/chain.pem" "$1/fullchain.pem" 2>/dev/null)
   for kind in $kinds; do
-    target=$(readlink "$1/$kind.pem") || target=''
+    target=''
+    case $links in *"/$kind.pem' -> '"*) target=${links#*"/$kind.pem' -> '"} target=${target%%"'"*} ;; esac
     [ "$target" = "../../$archive/$kind$number.pem" ] || exact=no
     found=none
     case $target in

@@ -267,6 +267,16 @@ test('puts broken links back as they were when nginx refuses the new version', a
   }
 })
 
+test('files that something else changed meanwhile are not said to be in place', async () => {
+  using fake = fakeNode()
+  fake.lay(one)
+  fake.will('reload', `echo >>${fake.path('archive', certificate, 'chain2.pem')}`)
+  expect(await nodeFailure(bring(fake))).toMatchObject({
+    message: 'sally: says version 2 of media.hachyderm.io is in place, but it is not',
+    left: 'unknown',
+  })
+})
+
 test('repairs what nginx complains of when that is this certificate itself', async () => {
   using fake = fakeNode()
   fake.lay(one)
