@@ -1,5 +1,5 @@
 import path from 'node:path'
-import { ConfigError } from '../core/errors.ts'
+import { ConfigError, errorFacts } from '../core/errors.ts'
 import type { Planned } from '../core/saved-plan.ts'
 import type { Io } from '../io.ts'
 import { commonHelp, exitCode } from './command.ts'
@@ -14,16 +14,18 @@ new version is due, at DNS. Changes nothing anywhere and orders nothing.
 
 Options
   --out FILE         save the plan; certs apply --plan FILE does just that, or refuses
+  --markdown         print it as Markdown, for a pull request
   --exit-code        exit with 3 when there is something to do
   --force-renew      plan a new version even though none is due
 ${commonHelp}
 Examples
   certs plan
   certs plan media.hachyderm.io --json
-  certs plan --out tonight.json
+  certs plan --out tonight.json --markdown
 `,
   options: {
     out: { type: 'string' },
+    markdown: { type: 'boolean' },
     'exit-code': { type: 'boolean' },
     'force-renew': { type: 'boolean' },
   },
@@ -43,10 +45,12 @@ Examples
       if (out !== undefined) await save(out, await planned(app, selection, looked), io)
       return looked
     })
-    showPlan(plan, invocation, io)
-    if (out !== undefined && !invocation.flag('json')) {
-      const next = hasChanges(plan) ? ` To do just this: certs apply --plan ${out}` : ''
-      io.stdout.write(`Saved to ${out}.${next}\n`)
+    if (invocation.flag('markdown')) {
+      const { renderPlanMarkdown } = await import('../core/render-plan-markdown.ts')
+      io.stdout.write(`${renderPlanMarkdown(plan, { unsafe: unsafe && errorFacts(unsafe), file: out })}\n`)
+    } else {
+      showPlan(plan, invocation, io)
+      if (out !== undefined && !invocation.flag('json')) io.stdout.write(saySaved(out, hasChanges(plan)))
     }
     if (unsafe) io.stderr.write(renderErrorFacts(unsafe))
     if (hasProblems(plan) || unsafe) return exitCode.failed
@@ -54,8 +58,10 @@ Examples
   },
 }
 
-/** Refused before anything is looked at: an empty name, and a file that is no plan. */
+/** Refused before anything is looked at: two forms at once, an empty name, and a file that is no plan. */
 async function chooseOut(invocation: Invocation, io: Io): Promise<string | undefined> {
+  if (invocation.flag('json') && invocation.flag('markdown'))
+    throw new ConfigError('certs plan: --json and --markdown exclude each other')
   const out = invocation.value('out')
   if (out === undefined) return undefined
   if (out === '') throw new ConfigError('certs plan: --out names no file', { hint: 'certs plan --help' })
@@ -63,6 +69,10 @@ async function chooseOut(invocation: Invocation, io: Io): Promise<string | undef
   const file = path.resolve(io.cwd, out)
   await refuseOtherFile(file)
   return file
+}
+
+function saySaved(file: string, useful: boolean): string {
+  return `Saved to ${file}.${useful ? ` To do just this: certs apply --plan ${file}` : ''}\n`
 }
 
 async function save(file: string, made: Planned, io: Io): Promise<void> {

@@ -15,7 +15,8 @@ export function renderPlan(plan: Plan, paint: Paint): string {
   return [...blocks, sayPlan(plan)].join('\n\n')
 }
 
-function needsWords({ issuance, nodes }: CertificatePlan): boolean {
+/** Whether there is more to say of a certificate than that it is right. */
+export function needsWords({ issuance, nodes }: CertificatePlan): boolean {
   return (
     issuance.kind === 'issue' ||
     issuance.kind === 'refuse' ||
@@ -46,7 +47,8 @@ function mark(action: NodePlan['action'], paint: Paint): string {
   return paint('yellow', '~')
 }
 
-function sayAction({ action, from, to }: NodePlan): string {
+/** `version 2 → 3`. */
+export function sayAction({ action, from, to }: NodePlan): string {
   switch (action) {
     case 'install':
     case 'roll-back':

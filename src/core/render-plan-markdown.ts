@@ -1,0 +1,89 @@
+import { sayInstant } from './duration.ts'
+import type { ErrorFacts } from './errors.ts'
+import { plainPaint } from './paint.ts'
+import { problemsOf } from './plan-problems.ts'
+import type { CertificatePlan, NodePlan, Plan } from './plan.ts'
+import { printable, printableLine } from './printable.ts'
+import { renderIssuance } from './render-issuance.ts'
+import { needsWords, sayAction, sayPlan } from './render-plan.ts'
+
+export interface PlanMarkdownOptions {
+  /** What only a person may decide. */
+  readonly unsafe?: ErrorFacts | undefined
+  /** Where the plan is saved. */
+  readonly file?: string | undefined
+}
+
+/**
+ * The plan for a pull request or a ticket, as GitHub-flavoured Markdown. What nodes, CAs and certificates said stands
+ * in it as plain text: it makes no link, no mention, no HTML and no table cell.
+ */
+export function renderPlanMarkdown(plan: Plan, { unsafe, file }: PlanMarkdownOptions = {}): string {
+  const problems = problemsOf(plan)
+  return [
+    `### certs plan, ${sayInstant(plan.at)}`,
+    `**${escape(sayPlan(plan))}**`,
+    ...(unsafe ? [renderError(unsafe, 'Refused')] : []),
+    ...plan.certificates.filter(needsWords).map((one) => renderCertificate(one, new Date(plan.at))),
+    ...problems.map((problem) => renderError(problem, 'Not right')),
+    ...(file === undefined ? [] : [`To do just this: ${code(`certs apply --plan ${file}`)}`]),
+  ].join('\n\n')
+}
+
+function renderCertificate(plan: CertificatePlan, now: Date): string {
+  // The problems of a refusal are told at the end.
+  const issuance = renderIssuance(plan, now, plainPaint).slice(
+    0,
+    plan.issuance.kind === 'refuse' ? 1 : undefined,
+  )
+  const notes = plan.nodes.flatMap(notesOf)
+  const list = [...issuance, ...notes].map((line) => `- ${escape(line.replace(/^ *([-+=~!] )?/, ''))}`)
+  const rows = plan.nodes.map((node) => [node.node, sayAction(node), node.because])
+  return [
+    `#### ${escape(plan.certificate)}`,
+    list.join('\n'),
+    renderTable(['Node', 'Change', 'Because'], rows),
+  ]
+    .filter((part) => part !== '')
+    .join('\n\n')
+}
+
+function notesOf({ node, drift }: NodePlan): string[] {
+  return drift.flatMap((one) => (one.kind === 'notice' ? `note: ${node}: ${one.because}` : []))
+}
+
+function renderTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  if (rows.length === 0) return ''
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
+  return [line(header), line(header.map(() => '---')), ...rows.map((row) => line(row.map(escape)))].join('\n')
+}
+
+function renderError({ message, detail, hints }: ErrorFacts, what: string): string {
+  const words = printable(detail ?? '')
+  const fence = fenceFor(words, 3)
+  const block = words === '' ? [] : ['', fence, ...words.split('\n'), fence]
+  const list = hints.length === 0 ? [] : ['', ...hints.map((hint) => `- ${escape(hint)}`)]
+  const lines = [`**${what}:** ${escape(message)}`, ...block, ...list]
+  return lines.map((line) => `> ${line}`.trimEnd()).join('\n')
+}
+
+/** One line of plain text. A zero-width space stops `@name` from calling somebody; all else is CommonMark's escapes. */
+function escape(text: string): string {
+  return printableLine(text, { max: 600 })
+    .replaceAll(/[\\`*_[\]<>&|~#]/g, (character) => `\\${character}`)
+    .replace(/^[-+=]|^\d+(?=[.)])/, (start) => (/\d/.test(start) ? `${start}\\` : `\\${start}`))
+    .replaceAll('://', '\\://')
+    .replaceAll(/www\./gi, (start) => `${start.slice(0, 3)}\\.`)
+    .replaceAll('@', '@&#8203;')
+}
+
+function code(text: string): string {
+  const fence = fenceFor(text, 1)
+  return `${fence}${printableLine(text, { max: 600 })}${fence}`
+}
+
+/** Longer than any run of backticks within. */
+function fenceFor(text: string, least: number): string {
+  const longest = Math.max(0, ...(text.match(/`+/g) ?? []).map((run) => run.length))
+  return '`'.repeat(Math.max(least, longest + 1))
+}
