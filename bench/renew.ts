@@ -1,7 +1,9 @@
 import { link, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { filesOf } from '../src/core/certificate.ts'
+import { openRenewalSheet } from '../src/acme/renewal-sheet.ts'
+import { filesOf, readLeaf } from '../src/core/certificate.ts'
+import { openFiles } from '../src/state/files.ts'
 import { issueVersion } from '../test/support/issue-version.ts'
 import { interleave, judge, median, runLine, table } from './measure.ts'
 
@@ -33,7 +35,8 @@ export async function benchRenew(
     return [
       `### Deciding that nothing is due`,
       '',
-      'Every certificate is configured and stored, and has no nodes: configuration, store and decision alone.',
+      'Every certificate is configured and stored, and has no nodes; what the CA suggested for each is remembered:',
+      'configuration, store and decision alone.',
       '',
       table(times, bare),
       '',
@@ -49,9 +52,13 @@ export async function benchRenew(
   }
 }
 
+// Nobody answers there: asking a CA about each certificate is not measured here.
+const directory = 'https://127.0.0.1:1/directory'
+
 /** One version under many names: the same bytes, so that they are made once. */
-async function writeState(folder: string, certificates: number): Promise<void> {
-  const files = Object.entries(filesOf(await issueVersion('www.fleet.example', 1)))
+export async function writeState(folder: string, certificates: number): Promise<void> {
+  const version = await issueVersion('www.fleet.example', 1)
+  const files = Object.entries(filesOf(version))
   const names = Array.from({ length: certificates }, (_, index) => `site-${index}`)
   const archive = join(folder, 'state/archive')
   await mkdir(archive, { recursive: true, mode: 0o700 })
@@ -62,10 +69,25 @@ async function writeState(folder: string, certificates: number): Promise<void> {
   }
   const config = {
     state: 'state',
-    // Nobody answers there: what a CA says of each certificate is not measured here.
-    acme: { directory: 'https://127.0.0.1:1/directory' },
+    acme: { directory },
     dns: { none: { provider: 'exec', command: ['/bin/false'] } },
     certificates: Object.fromEntries(names.map((name) => [name, { names: ['www.fleet.example'] }])),
   }
   await writeFile(join(folder, 'certs.config.mjs'), `export default ${JSON.stringify(config)}\n`)
+  await writeSuggestions(join(folder, 'state'), names, version.leaf)
+}
+
+/** What a CA said of each certificate a moment ago. */
+async function writeSuggestions(state: string, names: readonly string[], leaf: string): Promise<void> {
+  const { fingerprint, notAfter } = readLeaf(leaf)
+  const [hour, day] = [3_600_000, 86_400_000]
+  const at = (ms: number) => new Date(ms).toISOString()
+  const end = Date.parse(notAfter) - 28 * day
+  const suggestion = { start: at(end - 2 * day), end: at(end) }
+  await using store = await openFiles(state)
+  const sheet = openRenewalSheet(store, directory)
+  await sheet.load()
+  sheet.ca = { directory, url: 'https://127.0.0.1:1/renewal-info', directoryAt: at(Date.now() + 23 * hour) }
+  for (const name of names) sheet.set(name, { fingerprint, nextAt: at(Date.now() + 6 * hour), suggestion })
+  await sheet.keep()
 }

@@ -1,7 +1,10 @@
 /** `npm run bench`: builds, measures, and prints Markdown on standard output; progress goes to standard error. */
 import { join } from 'node:path'
 import { hostsMissing } from '../test/lab/hosts.ts'
+import { namedMissing } from '../test/lab/named.ts'
+import { benchDueAtOnce } from './due-at-once.ts'
 import { machine, runLine } from './measure.ts'
+import { benchNoneDue } from './none-due.ts'
 import { benchRenew } from './renew.ts'
 import { benchRollout } from './rollout.ts'
 import { benchStartup } from './startup.ts'
@@ -20,6 +23,16 @@ print(await benchStartup(program, 40))
 
 say('ten thousand certificates of which none is due')
 print(await benchRenew(program, { certificates: 10_000, rounds: 5 }))
+
+const noServers = await namedMissing()
+if (noServers) {
+  print(`Other clients were not measured: ${noServers}.`)
+} else {
+  say('lego and certbot, unpacked from Debian; two hundred certificates of which none is due')
+  print(await benchNoneDue(program, { certificates: 200, rounds: 5 }))
+  say('five hundred certificates due at once, and a few by lego and certbot; about three minutes')
+  print(await benchDueAtOnce(program, { certificates: 500, theirs: 10 }))
+}
 
 const missing = await hostsMissing()
 if (missing) {
