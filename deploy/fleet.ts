@@ -18,7 +18,9 @@ export function createFleet(connect: Connect, signal: AbortSignal): Fleet {
     const shell = connect(node, signal)
     shells.set(node.name, shell)
     // A login that failed is tried again when it is asked for again.
-    shell.catch(() => shells.delete(node.name))
+    shell.catch(() => {
+      if (shells.get(node.name) === shell) shells.delete(node.name)
+    })
     return shell
   }
   const close = async (shell: Promise<Shell> | undefined): Promise<void> => {

@@ -41,6 +41,7 @@ export function whyNoLogin(hop: Hop, failure: Failure): NodeError | Dropped {
     const what = keyed ? 'login' : 'ssh handshake'
     return hopError(hop, keyed ? 'authenticate' : 'connect', {
       message: `${what} at ${place} failed: no answer`,
+      hint: `it takes connections but does not answer, as a frozen or overloaded machine; where it stops: ssh -v -p ${hop.target.port} ${hop.target.user}@${hop.target.address} true`,
       cause,
     })
   }

@@ -31,7 +31,7 @@ export function findDrift(input: DriftInput): Drift[] {
   return [
     ...servedDrift(input),
     ...(files ? [{ kind: 'files' as const, because: files }] : []),
-    ...blockers(input, lineage),
+    ...blockers(input, lineage, files !== undefined),
     ...notices(input, lineage),
   ]
 }
@@ -98,15 +98,27 @@ export function leafOf(lineage: Lineage): Leaf | undefined {
   }
 }
 
-function blockers({ certificate, inspection }: DriftInput, lineage: Lineage | undefined): Drift[] {
+function blockers(
+  { certificate, inspection }: DriftInput,
+  lineage: Lineage | undefined,
+  mendable: boolean,
+): Drift[] {
   const found: Drift[] = []
   const block = (because: string, hint: string, detail?: string) =>
     found.push({ kind: 'blocked', because, hint, ...(detail ? { detail } : {}) })
   const { nginx, disk } = inspection
+  // Its own files are missing or mixed up: bringing them is what mends it.
+  const ours = mendable && !nginx.test.ok && nginx.test.output.includes(`/live/${certificate}/`)
 
   if (!nginx.installed)
     block('nginx is not installed', 'install nginx on the node, or take the node out of the configuration')
-  else if (!nginx.test.ok)
+  else if (!nginx.running && ours)
+    block(
+      'nginx is not running, for want of these files',
+      'take the server block that names them out, start nginx, put it back, and run again: certs never starts nginx',
+      nginx.test.output,
+    )
+  else if (!nginx.test.ok && !ours)
     block(
       'nginx -t already fails, before any change of ours',
       'mend the nginx configuration on the node first',

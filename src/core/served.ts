@@ -1,3 +1,4 @@
+import { sayInstant } from './duration.ts'
 import type { Endpoint, Served } from './node.ts'
 
 /** What an endpoint shall serve, as SHA-256 fingerprints in lower-case hex. */
@@ -20,7 +21,7 @@ export function judgeServed(served: Served, wanted: Wanted): string | undefined 
   if (!leaf) return `no certificate from ${place}: ${error ?? 'none was sent'}`
   if (leaf.fingerprint !== wanted.leafFingerprint) {
     const names = leaf.names.includes(name) ? '' : `, for ${leaf.names.join(' ') || 'no DNS name'}`
-    return `${place} serves the certificate with serial ${leaf.serial}, valid until ${leaf.notAfter}${names}, not the wanted one`
+    return `${place} serves the certificate with serial ${leaf.serial}, valid until ${sayInstant(leaf.notAfter)}${names}, not the wanted one`
   }
   const wantedChain = wanted.chainFingerprints
   if (!wantedChain || equal(chain, wantedChain)) return undefined

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { plainPaint } from '../../src/core/paint.ts'
 import { makePlan } from '../../src/core/make-plan.ts'
 import { hasChanges, hasProblems } from '../../src/core/plan.ts'
@@ -151,6 +151,31 @@ test.each([
   const made = plan(fleet.observe({ ...fleet.fleetAt(2), sally }, [fleet.version(3)]))
   expect(made.certificates[0]!.nodes.at(-1)).toMatchObject({ node: 'sally', action: 'blocked', because })
   expect(made.certificates[0]!.waves.flat()).not.toContain('sally')
+})
+
+describe('nginx -t that fails by files of this certificate', () => {
+  const output = `nginx: [emerg] cannot load certificate "/etc/letsencrypt/live/${fleet.name}/fullchain.pem"`
+  const planned = (live: object, running: boolean) => {
+    const nginx = { installed: true, running, test: { ok: false, output }, reads: [] }
+    const held = fleet.lineage(3)
+    const inspection = fleet.inspection({ ...held, live: { ...held.live, ...live } }, { nginx })
+    const sally = { ...fleet.nodeAt(3), inspection }
+    const made = plan(fleet.observe({ ...fleet.fleetAt(3), sally }, [fleet.version(3)]))
+    return made.certificates[0]!.nodes.find(({ node }) => node === 'sally')
+  }
+  const missing = { fullchain: { is: 'missing' as const } }
+
+  test('that are missing is mended by bringing them', () => {
+    expect(planned(missing, true)).toMatchObject({ action: 'install' })
+  })
+  test('is not, while nginx is stopped: certs never starts it', () => {
+    const because = 'nginx is not running, for want of these files'
+    expect(planned(missing, false)).toMatchObject({ action: 'blocked', because })
+  })
+  test('that are right is not: something else is wrong', () => {
+    const drift = [{ kind: 'blocked', because: 'nginx -t already fails, before any change of ours' }]
+    expect(planned({}, true)).toMatchObject({ action: 'none', drift })
+  })
 })
 
 test('a live file that is no link blocks its node and names the file', () => {

@@ -29,12 +29,12 @@ describe('what is served, judged', () => {
     [
       'another leaf',
       { ...served, leaf: { ...served.leaf!, fingerprint: 'other' } },
-      '203.0.113.11:443 for media.example.org serves the certificate with serial 03AB, valid until 2026-11-30T00:00:00.000Z, not the wanted one',
+      '203.0.113.11:443 for media.example.org serves the certificate with serial 03AB, valid until 2026-11-30 00:00 UTC, not the wanted one',
     ],
     [
       'a leaf for other names',
       { ...served, leaf: { ...served.leaf!, fingerprint: 'other', names: ['a.example', 'b.example'] } },
-      '203.0.113.11:443 for media.example.org serves the certificate with serial 03AB, valid until 2026-11-30T00:00:00.000Z, for a.example b.example, not the wanted one',
+      '203.0.113.11:443 for media.example.org serves the certificate with serial 03AB, valid until 2026-11-30 00:00 UTC, for a.example b.example, not the wanted one',
     ],
     [
       'no intermediate',

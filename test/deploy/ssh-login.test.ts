@@ -237,6 +237,9 @@ describe('a connection', () => {
     const started = performance.now()
     const error = await failure({ ...node, ssh: { ...node.ssh, port: frozen.port } }, quick)
     expect(error.message).toMatch(/ssh handshake at .* failed: no answer/)
+    expect(error.hints[0]).toMatch(
+      /^it takes connections but does not answer, .*: ssh -v -p \d+ \S+@\S+ true$/,
+    )
     expect(performance.now() - started).toBeLessThan(1_500)
   })
 
