@@ -8,7 +8,8 @@ import type { ErrorFacts } from './core/errors.ts'
 import type { Node } from './core/node.ts'
 import type { CaaLock } from './core/caa-lock.ts'
 import { createPreflight } from './preflight.ts'
-import type { PreflightLooks } from './preflight.ts'
+import type { PreflightLooks, Proof } from './preflight.ts'
+import { lookAtStanding } from './standing.ts'
 
 export interface CheckFinding {
   readonly what: 'configuration' | 'state' | 'secret' | 'CA' | 'DNS' | 'CAA' | 'node'
@@ -19,11 +20,19 @@ export interface CheckFinding {
 
 /** The CAA records that would lock issuance for all configured names to our account. */
 export function findCaaLocks(app: App): Promise<CaaLock[]> {
-  return createPreflight(app).locks(identifiersOf(app))
+  return createPreflight(app).locks(proofsOf(app))
 }
 
-function identifiersOf({ settings }: App): string[] {
-  return [...new Set(Object.values(settings.certificates).flatMap(({ names }) => names))]
+/** Each configured name once, with the methods of all certificates that have it. */
+function proofsOf({ settings }: App): Proof[] {
+  const all = Object.values(settings.certificates).flatMap(({ names, challenge }) =>
+    names.map((identifier) => ({ identifier, challenge })),
+  )
+  const grouped = Map.groupBy(all, ({ identifier }) => identifier)
+  return [...grouped].map(([identifier, of]) => ({
+    identifier,
+    methods: [...new Set(of.map(({ challenge }) => challenge))],
+  }))
 }
 
 /** Everything that a run would need, each proved by itself; reads only. */
@@ -41,13 +50,41 @@ export async function checkAll(app: App): Promise<CheckFinding[]> {
     }),
     ...Object.keys(settings.dns).map((name) => attempt('secret', `dns.${name}`, () => askSecret(app, name))),
     attempt('CA', app.cas.all[0].directory, () => askCa(looks)),
-    ...certificates.flatMap((certificate) =>
-      certificate.names.map((name) => attempt('DNS', name, () => askDns(app, looks, { certificate, name }))),
-    ),
-    ...identifiersOf(app).map((name) => attempt('CAA', name, () => askCaa(looks, name))),
+    ...certificates
+      .filter(({ challenge }) => challenge === 'dns-01')
+      .flatMap((certificate) =>
+        certificate.names.map((name) =>
+          attempt('DNS', name, () => askDns(app, looks, { certificate, name })),
+        ),
+      ),
+    ...proofsOf(app).map((proof) => attempt('CAA', proof.identifier, () => askCaa(looks, proof))),
     ...nodes.map((node) => attempt('node', node.name, () => askNode(app, node))),
   ]
-  return Promise.all(checks)
+  const standing = certificates
+    .filter(({ challenge }) => challenge === 'dns-persist-01')
+    .map((certificate) => askStanding(app, looks, certificate))
+  const [found, stand] = await Promise.all([Promise.all(checks), Promise.all(standing)])
+  return [...found, ...stand.flat()]
+}
+
+/** The records that stay, each proved by itself; a note is worth a look before it turns into a refusal. */
+async function askStanding(
+  app: App,
+  looks: PreflightLooks,
+  certificate: Certificate,
+): Promise<CheckFinding[]> {
+  const looked = await lookAtStanding(app, looks, certificate)
+  return Promise.all(
+    looked.map((one) =>
+      attempt('DNS', one.identifier, async () => {
+        if ('error' in one) throw refusal(one.error)
+        if ('note' in one && one.note) throw refusal(one.note)
+        await askServers(looks, one.zone)
+        if ('stands' in one) return `TXT ${one.name} in zone ${one.zone} stands: ${one.stands}`
+        return `TXT ${one.name} in zone ${one.zone} was not looked at: the CA could not be asked`
+      }),
+    ),
+  )
 }
 
 async function attempt(
@@ -77,13 +114,14 @@ async function askCa(looks: PreflightLooks): Promise<string> {
     : `answers, profiles ${profiles.map(({ name }) => name).join(', ')}`
 }
 
-async function askCaa(looks: PreflightLooks, name: string): Promise<string> {
+async function askCaa(looks: PreflightLooks, { identifier, methods }: Proof): Promise<string> {
   // Why the CA can't be asked is said once, where it is looked at by itself.
   const asked = await looks.ca().catch((error: unknown) => {
     if (error instanceof CertsError) return undefined
     throw error
   })
-  const finding = await looks.caa(name, asked?.issuer ?? { identities: [], account: undefined })
+  const issuer = asked?.issuer ?? { identities: [], account: undefined }
+  const finding = await looks.caa(identifier, { ...issuer, methods })
   if (finding.kind === 'allowed') return finding.said
   if (finding.kind === 'warning') return finding.facts.message
   throw refusal(finding.facts)
@@ -96,9 +134,13 @@ function refusal({ message, hints, detail }: ErrorFacts): CertsError {
 async function askDns(app: App, looks: PreflightLooks, { certificate, name }: Asked): Promise<string> {
   const solver = await app.solver(certificate)
   const place = await solver.locate(name, app.io.signal)
-  const { refusals, warnings } = await looks.servers(place.zone)
-  for (const facts of [...refusals, ...warnings]) throw refusal(facts)
+  await askServers(looks, place.zone)
   return `TXT ${place.name} in zone ${place.zone}, by ${place.provider}`
+}
+
+async function askServers(looks: PreflightLooks, zone: string): Promise<void> {
+  const { refusals, warnings } = await looks.servers(zone)
+  for (const facts of [...refusals, ...warnings]) throw refusal(facts)
 }
 
 interface Asked {

@@ -22,6 +22,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   replace: () => import('./commands/replace.ts'),
   revoke: () => import('./commands/revoke.ts'),
   export: () => import('./commands/export.ts'),
+  'account create': () => import('./commands/account-create.ts'),
   'account rotate': () => import('./commands/account-rotate.ts'),
   'nodes trust': () => import('./commands/nodes-trust.ts'),
   providers: () => import('./commands/providers.ts'),

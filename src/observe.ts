@@ -152,7 +152,8 @@ async function lookAhead(
   certificate: Certificate,
   looks: PreflightLooks,
 ): Promise<[readonly ChallengeObservation[], Preflight]> {
-  const locating = locateChallenges(app, certificate)
+  const standing = certificate.challenge === 'dns-persist-01'
+  const locating = standing ? findStanding(app, looks, certificate) : locateChallenges(app, certificate)
   return Promise.all([locating, looks.of(certificate, locating)])
 }
 
@@ -160,6 +161,15 @@ async function lookAhead(
 async function domainsOf({ names }: Certificate): Promise<string[]> {
   const { registeredDomains } = await import('./core/registered-domain.ts')
   return registeredDomains(names)
+}
+
+async function findStanding(
+  app: App,
+  looks: PreflightLooks,
+  certificate: Certificate,
+): Promise<ChallengeObservation[]> {
+  const { lookAtStanding } = await import('./standing.ts')
+  return lookAtStanding(app, looks, certificate)
 }
 
 /** Where each TXT record would go: proves delegation, zone and provider before anything is ordered. */

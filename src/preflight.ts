@@ -4,12 +4,13 @@ import type { CaaFinding } from './core/caa-finding.ts'
 import { lockCaa } from './core/caa-lock.ts'
 import type { CaaLock } from './core/caa-lock.ts'
 import type { Issuer } from './core/caa.ts'
-import type { Certificate } from './core/certificate.ts'
+import type { Certificate, ChallengeMethod } from './core/certificate.ts'
 import { judgeClock } from './core/clock.ts'
 import { CertsError, ConfigError, errorFacts } from './core/errors.ts'
 import type { ErrorFacts } from './core/errors.ts'
 import type { ChallengeObservation, Preflight } from './core/observed.ts'
 import { judgeProfile } from './core/profile.ts'
+import type { PersistAccount } from './core/persist-record.ts'
 import type { Profile } from './core/profile.ts'
 import { BogusDnssec } from './dns/dnssec.ts'
 import type { NameServerHealth } from './dns/name-server-health.ts'
@@ -17,11 +18,19 @@ import type { NameServerHealth } from './dns/name-server-health.ts'
 /** What is known of the CA without an order. */
 export interface AskedCa {
   readonly issuer: Issuer
+  /** Who dns-persist-01 records must name; its `account` is absent before there is one. */
+  readonly persist: { readonly issuers: readonly string[]; readonly account: PersistAccount | undefined }
   readonly profiles: readonly Profile[]
   /** Why nothing may be issued by this machine's clock. */
   readonly clock: ErrorFacts | undefined
   /** Why it does not take the configured profile. */
   readonly profile: ErrorFacts | undefined
+}
+
+/** An identifier, and how control of it is proved. */
+export interface Proof {
+  readonly identifier: string
+  readonly methods: readonly ChallengeMethod[]
 }
 
 export interface PreflightLooks {
@@ -30,7 +39,7 @@ export interface PreflightLooks {
   /** Throws ProviderError when DNS does not say. */
   caa(identifier: string, issuer: Issuer): Promise<CaaFinding>
   /** The records that would let our account issue for these identifiers and nobody else. Throws CertsError. */
-  locks(identifiers: readonly string[]): Promise<CaaLock[]>
+  locks(proofs: readonly Proof[]): Promise<CaaLock[]>
   /** Whether the name servers of a zone answer for it. */
   servers(zone: string): Promise<Preflight>
   /** What would stop or disturb an issuance, found out before anything is ordered. */
@@ -61,25 +70,26 @@ export function createPreflight(app: App): PreflightLooks {
     return finding.done.kind === 'refusal' ? refusing(finding.done.facts) : warning(finding.done.facts)
   }
 
-  async function issuerOf({ names }: Certificate): Promise<Preflight> {
+  async function issuerOf({ names, challenge }: Certificate): Promise<Preflight> {
     const asked = await settle(ca)
     if ('failed' in asked) {
       return asked.error instanceof ConfigError ? refusing(asked.failed) : warning(asked.failed)
     }
     const { issuer, clock, profile } = asked.done
-    const looked = await Promise.all(names.map((name) => caaOf(name, issuer)))
+    const by = { ...issuer, methods: [challenge] }
+    const looked = await Promise.all(names.map((name) => caaOf(name, by)))
     const obstacles = [clock, profile].filter((one) => one !== undefined)
     return join([...obstacles.map(refusing), ...looked])
   }
 
   const servers = onceEach(async (zone) => serversOf(zone, (await dns()).askServers))
 
-  async function locks(identifiers: readonly string[]): Promise<CaaLock[]> {
+  async function locks(proofs: readonly Proof[]): Promise<CaaLock[]> {
     const [{ issuer }, { findCaa, zoneOf }] = await Promise.all([ca(), dns()])
     refuseWithoutName(issuer, app.cas.all[0].directory)
-    const looks = identifiers.map(async (identifier) => {
+    const looks = proofs.map(async ({ identifier, methods }) => {
       const found = await findCaa(identifier, signal)
-      return { found, zone: await zoneOf(found.owner) }
+      return { found, methods, zone: await zoneOf(found.owner) }
     })
     return lockCaa(await Promise.all(looks), issuer)
   }
@@ -132,24 +142,31 @@ function refuseWithoutName({ identities, account }: Issuer, directory: string): 
   }
   if (account !== undefined) return
   throw new CertsError(`writing CAA records for ${host} failed: there is no account at it yet`, {
-    hint: 'the first issuance registers one: certs rollout NAME',
+    hint: 'make it: certs account create',
   })
 }
 
 async function askCa(app: App): Promise<AskedCa> {
-  const [{ readDirectory }, { accountUrl }] = await Promise.all([
+  const [{ readDirectory }, { accountAt }] = await Promise.all([
     import('./acme/directory.ts'),
     import('./acme/account.ts'),
   ])
   const acme = await app.cas.settings(app.cas.all[0].directory)
   const [directory, account] = await Promise.all([
     readDirectory(acme, app.io.signal, { now: app.io.now }),
-    accountUrl(app.store, acme),
+    accountAt(app.store, acme),
   ])
   const { date: theirs, profiles, caaIdentities: identities } = directory
+  const { persistIssuers: issuers, accountHashPrefix: hashPrefix } = directory
   const clock = theirs && judgeClock({ ours: app.io.now(), theirs })
   const profile = judgeProfile(acme.profile, profiles, new URL(acme.directory).host)
-  return { issuer: { identities, account }, profiles, clock, profile }
+  return {
+    issuer: { identities, account: account?.url },
+    persist: { issuers, account: account && { ...account, hashPrefix } },
+    profiles,
+    clock,
+    profile,
+  }
 }
 
 async function openDns({ settings, io }: App) {

@@ -53,6 +53,7 @@ test.each([
   'revoke',
   'export',
   'providers',
+  'account create',
   'account rotate',
   'nodes trust',
   'init',

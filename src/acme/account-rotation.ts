@@ -204,7 +204,7 @@ async function registered(
   const binding = eab === undefined ? '' : ` with eab ${eab.kid}`
   throw new CertsError(`there is no account at ${directory}${binding} whose key could be changed`, {
     hint: [
-      'the first issuance registers one: certs rollout NAME',
+      'make one: certs account create',
       ...(known.length === 0 ? [] : [`the state has accounts at ${known.join(', ')}`]),
     ],
   })

@@ -4,13 +4,13 @@ import { inTurn, openAccountFile } from './account-record.ts'
 import { type RotationDeps, settleRotation } from './account-rotation.ts'
 import { type Ca, openCa } from './ca.ts'
 import { journaled } from './issuance.ts'
-import { generateKey } from './key.ts'
+import { generateKey, thumbprintOf } from './key.ts'
 import type { Pace } from './pace.ts'
 
 export interface AccountOptions {
   readonly settings: AcmeSettings
-  /** The certificate this is for, named in events and journal. */
-  readonly certificate: string
+  /** The certificate this is for, named in events and journal; absent when it is for none. */
+  readonly certificate?: string
   readonly pace: Pace
 }
 
@@ -32,7 +32,7 @@ export async function openAccount(deps: RotationDeps, options: AccountOptions): 
     try {
       const url = await register(ca, deps, options)
       await file.save({ ...record, url })
-      deps.emit({ kind: 'account-created', certificate: options.certificate, url })
+      deps.emit({ kind: 'account-created', certificate: options.certificate ?? hostOf(settings), url })
       return ca
     } catch (error) {
       ca[Symbol.dispose]()
@@ -46,6 +46,16 @@ export async function accountUrl(store: Store, settings: AcmeSettings): Promise<
   return (await openAccountFile(store, settings)).value?.url
 }
 
+/** What names the account that there is; undefined before it is registered. Makes nothing. */
+export async function accountAt(
+  store: Store,
+  settings: AcmeSettings,
+): Promise<{ readonly url: string; readonly thumbprint: string } | undefined> {
+  const record = (await openAccountFile(store, settings)).value
+  if (record?.url === undefined) return undefined
+  return { url: record.url, thumbprint: thumbprintOf(record.key) }
+}
+
 async function register(
   ca: Ca,
   deps: RotationDeps,
@@ -53,5 +63,10 @@ async function register(
 ): Promise<string> {
   await ca.directory()
   const facts = { directory: settings.directory }
-  return journaled(deps, { certificate, action: 'account-create', facts }, () => ca.register())
+  const act = { ...(certificate !== undefined && { certificate }), action: 'account-create', facts }
+  return journaled(deps, act, () => ca.register())
+}
+
+function hostOf({ directory }: AcmeSettings): string {
+  return new URL(directory).host
 }

@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { AcmeSettings } from '../core/acme.ts'
+import type { ChallengeMethod } from '../core/certificate.ts'
 import { AcmeError } from '../core/errors.ts'
+import type { PersistAccount } from '../core/persist-record.ts'
 import { accepted, jsonOf } from './answer.ts'
+import { type Authorization, parseAuthorization } from './authorization.ts'
 import { createClient, nonceOf } from './client.ts'
 import { fetchDirectory } from './directory.ts'
 import type { Pace } from './pace.ts'
@@ -10,13 +13,11 @@ import { retry } from './retry.ts'
 import { retryAfterMs } from './retry-after.ts'
 import { type Answer, createTransport } from './transport.ts'
 import {
-  type Authorization,
   checkUrl,
   type Directory,
   type Order,
   type Origin,
   parseAccount,
-  parseAuthorization,
   parseOrder,
   parseOrderList,
 } from './wire.ts'
@@ -46,7 +47,7 @@ export interface Ca extends Disposable {
   order(url: string): Promise<Order>
   /** URLs of the account's orders, or undefined where the CA offers no list (section 7.1.2.1). */
   orders(): Promise<string[] | undefined>
-  authorization(url: string): Promise<Authorization>
+  authorization(url: string, method: ChallengeMethod): Promise<Authorization>
   answer(challengeUrl: string): Promise<void>
   finalize(order: Order, csr: string): Promise<Order>
   certificate(url: string): Promise<Downloaded>
@@ -54,6 +55,8 @@ export interface Ca extends Disposable {
   revoke(certificate: string, reasonCode: number): Promise<void>
   /** What the TXT record of a dns-01 challenge says (section 8.4). */
   txtValue(token: string): Promise<string>
+  /** Who dns-persist-01 records must name. */
+  persistAccount(): Promise<PersistAccount>
 }
 
 export interface Downloaded {
@@ -179,9 +182,9 @@ export function openCa({ settings, accountKey, accountUrl, now, signal, pace }: 
       }
       return found
     },
-    authorization: async (url) => {
+    authorization: async (url, method) => {
       const origin = at('reading an authorization')
-      return parseAuthorization(jsonOf(await get(url, origin), origin), url, origin)
+      return parseAuthorization(jsonOf(await get(url, origin), origin), { url, method }, origin)
     },
     answer: async (challengeUrl) => {
       await post(challengeUrl, {}, at('answering a challenge'))
@@ -210,6 +213,11 @@ export function openCa({ settings, accountKey, accountUrl, now, signal, pace }: 
     txtValue: async (token) => {
       const keyAuthorization = `${token}.${await client.thumbprint()}`
       return createHash('sha256').update(keyAuthorization).digest('base64url')
+    },
+    persistAccount: async () => {
+      const { accountHashPrefix: hashPrefix } = await directory()
+      if (account === undefined) throw new Error('the account is not registered')
+      return { url: account, thumbprint: await client.thumbprint(), hashPrefix }
     },
     [Symbol.dispose]: () => transport[Symbol.dispose](),
   }

@@ -1,10 +1,13 @@
+import type { ChallengeMethod } from '../core/certificate.ts'
 import { AcmeError, type Subproblem } from '../core/errors.ts'
 import type { PlacedRecord } from '../dns/solver.ts'
+import type { Authorization, Challenge } from './authorization.ts'
 import { journaled } from './issuance.ts'
 import { hintFor } from './problem.ts'
 import { retry } from './retry.ts'
+import { confirmStanding } from './standing.ts'
 import { createTxt, mergeRecords } from './txt.ts'
-import type { Authorization, Challenge, Order } from './wire.ts'
+import type { Order } from './wire.ts'
 import { DeadOrder, recordOf, type Work } from './work.ts'
 
 interface Open {
@@ -13,16 +16,24 @@ interface Open {
 }
 
 /**
- * Proves control of all names that are not proved yet, by dns-01 and side by side: TXT records created, seen on
- * every authoritative server, challenges answered. Resolves to how many were answered; the CA's verdict is for the
- * order to tell. Throws DeadOrder when an authorization can't become valid any more.
+ * Proves control of all names that are not proved yet, side by side: TXT records created and seen on every
+ * authoritative server, or those that stay found there, then challenges answered. Resolves to how many were answered;
+ * the CA's verdict is for the order to tell. Throws DeadOrder when an authorization can't become valid any more.
  */
 export async function proveControl(work: Work, order: Order): Promise<number> {
-  const { ca, deps, pace, certificate, file } = work
-  const authorizations = await Promise.all(order.authorizations.map((url) => ca.authorization(url)))
+  const { ca, method } = work
+  const authorizations = await Promise.all(order.authorizations.map((url) => ca.authorization(url, method)))
   const open = authorizations.flatMap((authorization) => openChallenge(work, authorization))
   if (open.length === 0) return 0
 
+  if (method === 'dns-persist-01') await confirmStanding(work, open)
+  else await publish(work, open)
+  await Promise.all(open.map((one) => answer(work, one)))
+  return open.length
+}
+
+async function publish(work: Work, open: readonly Open[]): Promise<void> {
+  const { deps, pace, certificate, file } = work
   const records = await placeRecords(work, open)
   await file.update({ records: mergeRecords(recordOf(work).records, records) })
   await createTxt(deps, records, { certificate, signal: deps.signal })
@@ -31,11 +42,9 @@ export async function proveControl(work: Work, order: Order): Promise<number> {
     deadlineMs: pace.propagationMs,
     onProgress: (seen, servers) => deps.emit({ kind: 'propagation', certificate, seen, servers }),
   })
-  await Promise.all(open.map((one) => answer(work, one)))
-  return open.length
 }
 
-function openChallenge({ names, certificate }: Work, authorization: Authorization): Open[] {
+function openChallenge({ names, certificate, method }: Work, authorization: Authorization): Open[] {
   const { status, challenge, offered } = authorization
   const name = nameOf(authorization)
   if (!names.includes(name)) {
@@ -47,10 +56,17 @@ function openChallenge({ names, certificate }: Work, authorization: Authorizatio
   if (status !== 'pending') throw new DeadOrder(`the authorization of ${name} is ${status}`)
   if (challenge === undefined) {
     const offers = offered.length === 0 ? 'none' : offered.join(', ')
-    throw new AcmeError(`the CA offers no dns-01 challenge for ${name}: it offers ${offers}`)
+    throw new AcmeError(`the CA offers no ${method} challenge for ${name}: it offers ${offers}`, {
+      hint: hintForMethod(certificate, method),
+    })
   }
   // A challenge that an earlier run has answered is being looked at by the CA.
   return challenge.status === 'pending' ? [{ authorization, challenge }] : []
+}
+
+function hintForMethod(certificate: string, method: ChallengeMethod): string | undefined {
+  if (method === 'dns-01') return undefined
+  return `use a CA that offers it, or take challenge: '${method}' from certificates["${certificate}"], which needs dns then`
 }
 
 /** example.com and *.example.com are proved under one name, which is located once and gets both values. */
@@ -64,14 +80,16 @@ async function placeRecords({ ca, deps }: Work, open: readonly Open[]): Promise<
   return Promise.all(
     open.map(async ({ authorization, challenge }) => {
       const place = places.get(authorization.identifier)
-      if (place === undefined) throw new Error(`no place for ${authorization.identifier}`)
+      if (place === undefined || challenge.method !== 'dns-01') {
+        throw new Error(`no place for ${authorization.identifier}`)
+      }
       return { ...place, value: await ca.txtValue(challenge.token) }
     }),
   )
 }
 
 async function answer(
-  { ca, deps, pace, certificate }: Work,
+  { ca, method, deps, pace, certificate }: Work,
   { authorization, challenge }: Open,
 ): Promise<void> {
   const identifier = nameOf(authorization)
@@ -80,7 +98,7 @@ async function answer(
     try {
       await ca.answer(challenge.url)
     } catch (error) {
-      const seen = await ca.authorization(authorization.url)
+      const seen = await ca.authorization(authorization.url, method)
       if (seen.status === 'pending' && seen.challenge?.status === 'pending') throw error
     }
   }
@@ -91,9 +109,9 @@ async function answer(
 }
 
 /** Why the CA did not believe us, name by name, in its own words. */
-export async function explainInvalid({ ca, certificate }: Work, order: Order): Promise<AcmeError> {
+export async function explainInvalid({ ca, method, certificate }: Work, order: Order): Promise<AcmeError> {
   const authorizations = await Promise.all(
-    order.authorizations.map((url) => ca.authorization(url).catch(() => undefined)),
+    order.authorizations.map((url) => ca.authorization(url, method).catch(() => undefined)),
   )
   const refused: Subproblem[] = authorizations.flatMap((authorization) => {
     if (authorization === undefined || authorization.status !== 'invalid') return []

@@ -24,7 +24,7 @@ export interface IssueRequest {
 }
 
 /**
- * Orders a certificate by dns-01 and stores it as a version. Each step is durable before the next one reaches
+ * Orders a certificate, proves control of its names by its method and stores it as a version. Each step is durable before the next one reaches
  * outside, so a run that was killed anywhere is taken up by the next call: same key, same order. TXT records are
  * removed however this ends, with a deadline of their own. Throws AcmeError, ProviderError or StateError.
  */
@@ -35,7 +35,8 @@ export async function issue(request: IssueRequest, deps: IssueDeps): Promise<Ver
   const file = await openOrderFile(store, certificate.name)
   const pace = { ...defaultPace, ...deps.pace }
   const names = certificate.names.toSorted()
-  const base = { certificate: certificate.name, names, settings, deps, pace, file }
+  const { challenge: method } = certificate
+  const base = { certificate: certificate.name, names, method, settings, deps, pace, file }
 
   const finished = file.value && (await storedVersion(store, file.value))
   if (finished !== undefined) {

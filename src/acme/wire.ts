@@ -21,6 +21,10 @@ export interface Directory {
   readonly profiles: readonly Profile[]
   /** The domains by which CAA records name this CA (section 9.7.6); empty where it does not say. */
   readonly caaIdentities: readonly string[]
+  /** The domains by which dns-persist-01 records may name this CA; empty where it does not say. */
+  readonly persistIssuers: readonly string[]
+  /** What hashed account URIs in dns-persist-01 records begin with; absent where they hold the account's URL. */
+  readonly accountHashPrefix?: string | undefined
   /** The CA's clock when it answered. */
   readonly date?: Date | undefined
 }
@@ -39,25 +43,6 @@ export interface Order {
   readonly retryAfterMs?: number | undefined
 }
 
-export interface Authorization {
-  readonly url: string
-  /** Without the `*.` of a wildcard, which `wildcard` says. */
-  readonly identifier: string
-  readonly wildcard: boolean
-  /** `pending`, `valid`, or one that ends the order: invalid, deactivated, expired, revoked. */
-  readonly status: string
-  /** The dns-01 challenge, when it is offered. */
-  readonly challenge?: Challenge | undefined
-  readonly offered: readonly string[]
-}
-
-export interface Challenge {
-  readonly url: string
-  readonly token: string
-  readonly status: string
-  readonly error?: Problem | undefined
-}
-
 /** Where an object came from: for messages, and for its URLs to be compared with. */
 export interface Origin {
   /** `reading the order at ca.example`. */
@@ -68,6 +53,9 @@ export interface Origin {
 export function parseDirectory(value: unknown, origin: Origin): Directory {
   const read = reader(value, origin)
   const meta = isObject(read.value['meta']) ? read.value['meta'] : {}
+  const caaIdentities = (Array.isArray(meta['caaIdentities']) ? meta['caaIdentities'] : [])
+    .slice(0, 100)
+    .flatMap((name: unknown) => (typeof name === 'string' ? printable(name, 255).toLowerCase() : []))
   return {
     newNonce: read.url('newNonce'),
     newAccount: read.url('newAccount'),
@@ -82,9 +70,10 @@ export function parseDirectory(value: unknown, origin: Origin): Directory {
         name: printable(name, 100),
         description: typeof description === 'string' ? printable(description, 300) : '',
       })),
-    caaIdentities: (Array.isArray(meta['caaIdentities']) ? meta['caaIdentities'] : [])
-      .slice(0, 100)
-      .flatMap((name: unknown) => (typeof name === 'string' ? printable(name, 255).toLowerCase() : [])),
+    caaIdentities,
+    // Before revision 02 of the draft, a CA was known by what it calls itself in CAA records.
+    persistIssuers: readIssuers(meta['issuerDomainNames']) ?? readIssuers(caaIdentities.slice(0, 10)) ?? [],
+    accountHashPrefix: readHashPrefix(meta['accountHashPrefix']),
   }
 }
 
@@ -95,6 +84,22 @@ export function parseAccount(value: unknown, origin: Origin): void {
   if (status !== 'valid') {
     throw new AcmeError(`${origin.step} failed: the account is ${printable(status, 50)}`)
   }
+}
+
+/** One to ten domain names in the one form that can be compared; undefined where there is anything else. */
+export function readIssuers(value: unknown): readonly string[] | undefined {
+  if (!Array.isArray(value) || value.length === 0 || value.length > 10) return undefined
+  return value.every((name): name is string => typeof name === 'string' && isDomain(name)) ? value : undefined
+}
+
+function isDomain(name: string): boolean {
+  return name.length <= 253 && /^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*$/.test(name)
+}
+
+/** It becomes a part of a record's parameter, so it has no semicolon in it. */
+function readHashPrefix(value: unknown): string | undefined {
+  const usable = typeof value === 'string' && value.length <= 1_000 && /^https:[!-:<-~]+$/.test(value)
+  return usable && URL.canParse(value) ? value : undefined
 }
 
 export function parseOrder(value: unknown, url: string, origin: Origin): Order {
@@ -111,35 +116,6 @@ export function parseOrder(value: unknown, url: string, origin: Origin): Order {
     authorizations: read.list('authorizations').map((entry) => checkUrl(entry, origin)),
     finalize: read.url('finalize'),
     certificate: read.value['certificate'] === undefined ? undefined : read.url('certificate'),
-    error: read.value['error'] === undefined ? undefined : readProblem(read.value['error']),
-  }
-}
-
-export function parseAuthorization(value: unknown, url: string, origin: Origin): Authorization {
-  const read = reader(value, origin)
-  const identifier = isObject(read.value['identifier']) ? read.value['identifier']['value'] : undefined
-  if (typeof identifier !== 'string' || identifier.length > 255) return read.fail('identifier')
-  const challenges = read.list('challenges').filter(isObject)
-  const dns01 = challenges.find(({ type }) => type === 'dns-01')
-  return {
-    url,
-    identifier: identifier.toLowerCase().replace(/^\*\./, ''),
-    wildcard: read.value['wildcard'] === true || identifier.startsWith('*.'),
-    status: read.text('status'),
-    challenge: dns01 === undefined ? undefined : parseChallenge(dns01, origin),
-    offered: challenges.map(({ type }) => (typeof type === 'string' ? type.slice(0, 50) : '?')),
-  }
-}
-
-function parseChallenge(value: unknown, origin: Origin): Challenge {
-  const read = reader(value, origin)
-  const token = read.text('token')
-  // RFC 8555 section 8.3: base64url without padding, at least 128 bits.
-  if (!/^[A-Za-z0-9_-]{20,512}$/.test(token)) return read.fail('token')
-  return {
-    url: read.url('url'),
-    token,
-    status: read.text('status'),
     error: read.value['error'] === undefined ? undefined : readProblem(read.value['error']),
   }
 }
@@ -168,7 +144,7 @@ function isOrderStatus(text: string): text is OrderStatus {
   return ['pending', 'ready', 'processing', 'valid', 'invalid'].includes(text)
 }
 
-interface Reader {
+export interface Reader {
   readonly value: Readonly<Record<string, unknown>>
   text(field: string): string
   url(field: string): string
@@ -176,7 +152,7 @@ interface Reader {
   fail(field: string): never
 }
 
-function reader(value: unknown, origin: Origin): Reader {
+export function reader(value: unknown, origin: Origin): Reader {
   const fail = (field: string): never => {
     throw new AcmeError(`${origin.step} failed: the CA's answer has no usable ${field}`)
   }

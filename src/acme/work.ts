@@ -1,4 +1,5 @@
 import type { AcmeSettings } from '../core/acme.ts'
+import type { ChallengeMethod } from '../core/certificate.ts'
 import { AcmeError } from '../core/errors.ts'
 import type { Ca } from './ca.ts'
 import type { IssueDeps } from './issuance.ts'
@@ -10,6 +11,7 @@ export interface Work {
   readonly certificate: string
   /** Sorted. */
   readonly names: readonly string[]
+  readonly method: ChallengeMethod
   readonly settings: AcmeSettings
   readonly deps: IssueDeps
   readonly pace: Pace

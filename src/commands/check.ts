@@ -11,10 +11,11 @@ export const command: Command = {
   help: `certs check — configuration, credentials and reachability, without changing anything
 
 Reads the configuration, every secret it names, the state folder, the CA's directory and
-clock, the zone, provider and CAA records of every name, and logs in to every node.
+clock, the zone, provider and CAA records of every name, and logs in to every node. For a
+certificate with challenge: 'dns-persist-01' it prints the TXT record to set, or proves it.
 
 Options
-  --caa              print the CAA records that let only this account issue, by dns-01 alone
+  --caa              print the CAA records that let only this account issue, by its challenge alone
 ${commonHelp}
 Examples
   certs check

@@ -27,6 +27,7 @@ Keys
 Set up
   init                 write a commented certs.config.ts
   providers [NAME]     the DNS providers there are, and what each takes
+  account create       make our account at the CA, ahead of the first certificate
   nodes trust NODE     show a node's host key and trust it
   completion SHELL     completion for bash, zsh or fish
 

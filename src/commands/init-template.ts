@@ -35,6 +35,7 @@ export default {
     'www.example.com': {
       // names: ['www.example.com', '*.www.example.com'],   default: its own name
       nodes: ['web'],
+      // challenge: 'dns-persist-01',   one TXT record that stays (certs check prints it), and no dns is needed
       // Fetched through every node after each change.
       // probes: [{ url: 'https://www.example.com/health.png', status: 200, contentType: 'image/' }],
     },

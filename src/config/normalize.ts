@@ -68,7 +68,7 @@ function normalizeCertificate(name: string, raw: RawCertificate, known: Known): 
   return {
     name,
     names,
-    dns: chooseDns(name, raw.dns, Object.keys(known.dns)),
+    ...chooseChallenge(name, raw, { names, dns: Object.keys(known.dns) }),
     nodes: chooseNodes(name, raw.nodes ?? [], known.nodes),
     key: raw.key ?? 'ecdsa-p256',
     verifyNames: raw.verifyNames ?? names.map((one) => one.replace(/^\*/, 'certs-verify')),
@@ -78,6 +78,30 @@ function normalizeCertificate(name: string, raw: RawCertificate, known: Known): 
       contentType,
     })),
   }
+}
+
+/** What `_validation-persist.` needs beyond what `_acme-challenge.` does. */
+const longestPersistName = 253 - '_validation-persist.'.length
+
+function chooseChallenge(
+  certificate: string,
+  { challenge = 'dns-01', dns }: RawCertificate,
+  known: { readonly names: readonly string[]; readonly dns: readonly string[] },
+): Pick<Certificate, 'challenge' | 'dns'> {
+  if (challenge === 'dns-01') return { challenge, dns: chooseDns(certificate, dns, known.dns) }
+  const where = `certificates["${certificate}"]`
+  if (dns !== undefined) {
+    throw new ConfigError(`${where}.dns is not used: challenge '${challenge}' writes nothing to DNS`, {
+      hint: `leave out ${where}.dns, or its challenge`,
+    })
+  }
+  const long = known.names.find((name) => name.replace(/^\*\./, '').length > longestPersistName)
+  if (long !== undefined) {
+    throw new ConfigError(
+      `${where} can't be proved by ${challenge}: ${long} leaves no room for the record's name`,
+    )
+  }
+  return { challenge }
 }
 
 function chooseDns(certificate: string, given: string | undefined, known: readonly string[]): string {

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { ProviderDescription, Setting } from '../../providers/provider.ts'
-import { keyTypes } from '../core/certificate.ts'
+import { challengeMethods, keyTypes } from '../core/certificate.ts'
 import { parseDuration } from '../core/duration.ts'
 import { nearest } from '../core/nearest.ts'
 
@@ -64,6 +64,7 @@ const probe = strict({
 
 const certificate = strict({
   names: z.array(text).min(1).optional(),
+  challenge: z.enum(challengeMethods).optional(),
   dns: text.optional(),
   nodes: z.array(text).optional(),
   key: z.enum(keyTypes).optional(),

@@ -6,6 +6,8 @@ export interface CaaLock {
   /** The zone that the records are in. */
   readonly zone: string
   readonly owner: string
+  /** How the names there are proved. */
+  readonly methods: readonly string[]
   /** As they stand in a zone file; empty when all is set. */
   readonly set: readonly string[]
   /** Records that would still let others in. */
@@ -15,18 +17,23 @@ export interface CaaLock {
 export interface LockLook {
   readonly zone: string
   readonly found: CaaSet
+  /** How the name that was looked up is proved. */
+  readonly methods: readonly string[]
 }
 
 /** One lock for each place where CAA records count for a name: where some stand today, else at the zone's own name. */
 export function lockCaa(looks: readonly LockLook[], issuer: Issuer): CaaLock[] {
-  const places = new Map(looks.map(({ zone, found }) => [placeOf(zone, found), { zone, found }]))
-  return [...places].map(([owner, { zone, found }]) => {
-    const lock = lockingRecord(issuer)
+  const places = Map.groupBy(looks, ({ zone, found }) => placeOf(zone, found))
+  return [...places].map(([owner, here]) => {
+    const { zone, found } = here[0]!
+    const methods = [...new Set(here.flatMap((look) => look.methods))].toSorted()
+    const lock = lockingRecord({ ...issuer, methods })
     const others = found.records.filter((record) => isIssue(record) && !isSame(record, lock))
     const stands = found.records.some((record) => isSame(record, lock))
     return {
       zone,
       owner,
+      methods,
       set: stands ? [] : [showCaa(owner, lock)],
       remove: others.map((record) => showCaa(owner, record)),
     }
@@ -51,10 +58,10 @@ export function renderCaaLocks(locks: readonly CaaLock[]): string {
   return locks.map((lock) => renderLock(lock).join('\n')).join('\n\n')
 }
 
-function renderLock({ zone, owner, set, remove }: CaaLock): string[] {
+function renderLock({ zone, owner, methods, set, remove }: CaaLock): string[] {
   if (set.length === 0 && remove.length === 0) return [`; ${owner}: locked to this account already`]
   return [
-    `; zone ${zone}: only this account may issue for ${owner} and every name below it, by dns-01 alone`,
+    `; zone ${zone}: only this account may issue for ${owner} and every name below it, by ${methods.join(' or ')} alone`,
     ...set,
     ...(remove.length > 0 ? ['; in place of', ...remove.map((line) => `; ${line}`)] : []),
   ]

@@ -1,3 +1,5 @@
+import { readIssueValue } from './issue-value.ts'
+
 /** Certification Authority Authorization: who may issue for a name (RFC 8659), by which account and how (RFC 8657). */
 export interface CaaRecord {
   /** A CA that does not understand the tag must not issue. */
@@ -20,6 +22,8 @@ export interface Issuer {
   readonly identities: readonly string[]
   /** URL of our account; undefined before there is one. */
   readonly account: string | undefined
+  /** How control is proved: by any of these; by dns-01 where none is said. */
+  readonly methods?: readonly string[]
 }
 
 export type CaaVerdict =
@@ -29,7 +33,7 @@ export type CaaVerdict =
   /** The CA does not say under which names it looks for itself. */
   | { readonly kind: 'unclear'; readonly by: readonly CaaRecord[]; readonly because: string }
 
-const method = 'dns-01'
+const usualMethods: readonly string[] = ['dns-01']
 
 /** Known to CAs, so that a critical flag on them forbids nothing (RFC 8659, RFC 9495, CA/B Forum's contacts). */
 const knownTags = ['issue', 'issuewild', 'iodef', 'issuemail', 'contactemail', 'contactphone']
@@ -53,9 +57,10 @@ function escapeByte(character: string): string {
   return `\\${String(character.charCodeAt(0)).padStart(3, '0')}`
 }
 
-/** The record that lets this account issue by dns-01, and nobody else. */
-export function lockingRecord({ identities, account }: Issuer): CaaRecord {
-  const parameters = account === undefined ? [] : [`accounturi=${account}`, `validationmethods=${method}`]
+/** The record that lets this account issue by its methods, and nobody else. */
+export function lockingRecord({ identities, account, methods = usualMethods }: Issuer): CaaRecord {
+  const parameters =
+    account === undefined ? [] : [`accounturi=${account}`, `validationmethods=${methods.join(',')}`]
   return { critical: false, tag: 'issue', value: [identities[0] ?? '', ...parameters].join('; ') }
 }
 
@@ -91,8 +96,11 @@ interface Obstacle {
 }
 
 /** Why this record does not authorize us. */
-function obstacleIn(value: string, { identities, account }: Issuer): Obstacle | undefined {
-  const property = readProperty(value)
+function obstacleIn(
+  value: string,
+  { identities, account, methods = usualMethods }: Issuer,
+): Obstacle | undefined {
+  const property = readIssueValue(value)
   if (!property) return { ours: false, said: 'its value is malformed, which authorizes nobody' }
   const { domain, parameters } = property
   if (domain === '') return { ours: false, said: 'it lets nobody issue' }
@@ -106,34 +114,12 @@ function obstacleIn(value: string, { identities, account }: Issuer): Obstacle | 
     const ours = account === undefined ? 'there is none here yet' : `ours is ${account}`
     return { ours: known, said: `it lets only the account ${accounts[0]} issue, and ${ours}` }
   }
-  const methods = parameters.flatMap(([name, text]) =>
-    name === 'validationmethods' ? [text.split(',')] : [],
-  )
-  if (methods.some((list) => !list.includes(method))) {
-    const allowed = methods.flat().filter((one) => one !== '')
+  const lists = parameters.flatMap(([name, text]) => (name === 'validationmethods' ? [text.split(',')] : []))
+  const missing = methods.find((method) => lists.some((list) => !list.includes(method)))
+  if (missing !== undefined) {
+    const allowed = lists.flat().filter((one) => one !== '')
     const said = allowed.length === 0 ? 'by no method' : `only by ${allowed.join(', ')}`
-    return { ours: known, said: `it allows validation ${said}, not by ${method}` }
+    return { ours: known, said: `it allows validation ${said}, not by ${missing}` }
   }
   return undefined
-}
-
-interface Property {
-  /** Lower case; empty when nobody is named. */
-  readonly domain: string
-  /** Names in lower case. */
-  readonly parameters: readonly (readonly [string, string])[]
-}
-
-/** RFC 8659 section 4.2: `domain; tag=value; tag=value`, spaces and tabs anywhere between. */
-function readProperty(value: string): Property | undefined {
-  const [domain = '', ...rest] = value.split(';').map((part) => part.replaceAll(/^[ \t]+|[ \t]+$/g, ''))
-  const label = '[a-z0-9](?:[a-z0-9-]*[a-z0-9])?'
-  if (domain !== '' && !new RegExp(`^${label}(?:\\.${label})*$`, 'i').test(domain)) return undefined
-  const given = rest.at(-1) === '' ? rest.slice(0, -1) : rest
-  const parameters = given.map((part) => /^([a-z0-9]+(?:-+[a-z0-9]+)*)[ \t]*=[ \t]*([!-:<-~]*)$/i.exec(part))
-  if (parameters.includes(null)) return undefined
-  return {
-    domain: domain.toLowerCase(),
-    parameters: parameters.map((found) => [found![1]!.toLowerCase(), found![2]!] as const),
-  }
 }

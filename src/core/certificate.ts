@@ -5,6 +5,10 @@ import { cutSpki } from './spki.ts'
 export const keyTypes = ['ecdsa-p256', 'ecdsa-p384', 'rsa-2048', 'rsa-3072', 'rsa-4096'] as const
 export type KeyType = (typeof keyTypes)[number]
 
+/** How control of a name is proved to the CA (RFC 8555 section 8.4, draft-ietf-acme-dns-persist). */
+export const challengeMethods = ['dns-01', 'dns-persist-01'] as const
+export type ChallengeMethod = (typeof challengeMethods)[number]
+
 /** A URL that is fetched through every node after a reload. */
 export interface Probe {
   readonly url: string
@@ -18,8 +22,9 @@ export interface Certificate {
   readonly name: string
   /** DNS names in lower-case ASCII, wildcards as `*.example.com`; at least one. */
   readonly names: readonly string[]
-  /** Key into the configuration's `dns`. */
-  readonly dns: string
+  readonly challenge: ChallengeMethod
+  /** Key into the configuration's `dns`; absent where nothing is written to DNS. */
+  readonly dns?: string | undefined
   /** Node names; groups are already resolved. */
   readonly nodes: readonly string[]
   readonly key: KeyType

@@ -16,10 +16,22 @@ export interface NodeObservation {
   readonly served: Readonly<Record<string, readonly Served[]>>
 }
 
-/** Where an identifier's TXT record goes, or why nowhere. */
+/** Where an identifier's TXT record goes or stands, or why it can't be proved. */
 export type ChallengeObservation =
   | { readonly identifier: string; readonly name: string; readonly zone: string; readonly provider: string }
+  | PersistObservation
   | { readonly identifier: string; readonly error: ErrorFacts }
+
+/** Nothing will be written for dns-persist-01: a record stands there. */
+export interface PersistObservation {
+  readonly identifier: string
+  readonly name: string
+  readonly zone: string
+  /** The TXT value; absent where the CA could not be asked what it wants. */
+  readonly stands?: string
+  /** What may disturb it, now or later. */
+  readonly note?: ErrorFacts
+}
 
 /** What was found out before anything is ordered. */
 export interface Preflight {

@@ -1,6 +1,7 @@
 import { sayCount } from './count.ts'
 import { sayInstant } from './duration.ts'
 import { CertsError } from './errors.ts'
+import type { ChallengeObservation } from './observed.ts'
 import { parkingOf } from './plan.ts'
 import type { CertificatePlan, Issuance, NodePlan, Plan } from './plan.ts'
 import { printableLine } from './printable.ts'
@@ -77,9 +78,16 @@ function sayIssuance(issuance: Issuance): string {
 function sayChallenges(certificate: string, issuance: Issuance): [string, string][] {
   if (issuance.kind !== 'issue') return []
   return issuance.challenges.map((one) => {
-    const place = 'error' in one ? 'nowhere' : `${one.name} in zone ${one.zone}, by ${one.provider}`
-    return [`${certificate}: the TXT record for ${one.identifier}`, place]
+    return [`${certificate}: the TXT record for ${one.identifier}`, sayPlace(one)]
   })
+}
+
+function sayPlace(one: ChallengeObservation): string {
+  if ('error' in one) return 'nowhere'
+  const place = `${one.name} in zone ${one.zone}`
+  return 'provider' in one
+    ? `${place}, by ${one.provider}`
+    : `${place}, which says ${one.stands ?? 'nobody knows what'}`
 }
 
 function sayStep({ action, from, to }: NodePlan): string {

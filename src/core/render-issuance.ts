@@ -34,7 +34,7 @@ export function renderIssuance(
         `  ${paint('green', '+')} ${issuance.resumes ? 'finish the order of' : 'issue'} version ${issuance.number}, because ${issuance.because}`,
         ...(issuance.usages ?? []).filter(isTelling).map((usage) => paint('dim', `      ${sayUsage(usage)}`)),
         ...issuance.challenges.map((challenge) => paint('dim', `      ${sayChallenge(challenge)}`)),
-        ...issuance.warnings.flatMap(({ message, hints }) => [
+        ...[...issuance.warnings, ...issuance.challenges.flatMap(notesOf)].flatMap(({ message, hints }) => [
           `      ${paint('yellow', 'note')}: ${message}`,
           ...hints.map((hint) => `      hint: ${hint}`),
         ]),
@@ -48,7 +48,14 @@ function sayCopy({ from, number, because }: { from: number; number: number; beca
 
 function sayChallenge(challenge: ChallengeObservation): string {
   if ('error' in challenge) return challenge.error.message
-  return `${challenge.identifier}: TXT ${challenge.name} in zone ${challenge.zone}, by ${challenge.provider}`
+  const { identifier, name, zone } = challenge
+  if ('provider' in challenge) return `${identifier}: TXT ${name} in zone ${zone}, by ${challenge.provider}`
+  const stands = challenge.stands === undefined ? 'was not looked at' : 'stands'
+  return `${identifier}: TXT ${name} in zone ${zone} ${stands}; nothing is written to DNS`
+}
+
+function notesOf(challenge: ChallengeObservation): ErrorFacts[] {
+  return 'note' in challenge && challenge.note ? [challenge.note] : []
 }
 
 function renderParking({ message, hints }: ErrorFacts, paint: Paint): string[] {

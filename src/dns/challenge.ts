@@ -11,6 +11,11 @@ export function baseName(identifier: string): string {
   return identifier.replace(/^\*\./, '')
 }
 
+/** `b.c` of `a.b.c`. */
+export function parentOf(name: string): string {
+  return name.slice(name.indexOf('.') + 1)
+}
+
 /** The record as a person writes it into a zone file or a web form. */
 export function showTxt(name: string, value: string): string {
   return `${name}. 60 IN TXT "${value}"`

@@ -1,34 +1,36 @@
 import { ProviderError } from '../core/errors.ts'
-import { baseName, challengeName } from './challenge.ts'
+import { parentOf } from './challenge.ts'
 import type { Resolver } from './resolver.ts'
 import { isCoveredByWildcard, refuseWildcardOnly } from './wildcard.ts'
 import { findZone } from './zone.ts'
 
 const maxHops = 8
 
-/** Where the CA's look-up of an identifier's challenge ends. */
+/** Where the CA's look-up of a TXT record ends. */
 export interface Destination {
   readonly zone: string
   readonly name: string
-  /** From `_acme-challenge.NAME` to `name`; one entry when nothing is delegated. */
+  /** From where the CA begins, as `_acme-challenge.NAME`, to `name`; one entry when nothing is delegated. */
   readonly chain: readonly string[]
 }
 
-/** Throws ProviderError: a loop, too many hops, no zone, a name that a record would take off the net. */
+/**
+ * Follows the CNAMEs from where the CA begins: one label of its own below the name to prove. Throws ProviderError: a
+ * loop, too many hops, no zone, a name that a record would take off the net.
+ */
 export async function findDestination(
-  identifier: string,
+  start: string,
   resolver: Resolver,
   signal: AbortSignal,
 ): Promise<Destination> {
-  const chain = await followCnames(challengeName(identifier), resolver, signal)
+  const chain = await followCnames(start, resolver, signal)
   const name = chain.at(-1) ?? ''
   const zone = await findZone(name, resolver, signal).catch((error: unknown) => {
     if (chain.length > 1 && error instanceof ProviderError) throw dangling(chain, error)
     throw error
   })
-  const base = baseName(identifier)
   // A zone's own name always exists; so does a name with a delegation below it.
-  if (chain.length === 1 && base !== zone) await refuseWildcardOnly(base, resolver, signal)
+  if (chain.length === 1 && parentOf(start) !== zone) await refuseWildcardOnly(start, resolver, signal)
   return { zone, name, chain }
 }
 

@@ -1,15 +1,17 @@
 import type { Provider } from '../../providers/provider.ts'
 import { ProviderError } from '../core/errors.ts'
+import { challengeName } from './challenge.ts'
 import { findDestination, type Destination } from './delegation.ts'
 import { waitUntilSeen } from './propagation.ts'
 import { createResolver } from './resolver.ts'
 import type { Place, Solver } from './solver.ts'
+import { findStanding } from './standing.ts'
 
 export interface SolverOptions {
   /** The configuration's `dns`, each opened when it is first asked. */
   readonly providers: Readonly<Record<string, () => Promise<Provider>>>
-  /** The provider to ask first. */
-  readonly preferred: string
+  /** The provider to ask first, where one is chosen. */
+  readonly preferred?: string | undefined
   /** As `192.0.2.53` or `192.0.2.53:53`; the system's when empty. */
   readonly resolvers?: readonly string[] | undefined
   /** 53 unless given: only tests have authoritative servers elsewhere. */
@@ -30,9 +32,10 @@ export function createSolver(options: SolverOptions): Solver {
 
   return {
     async locate(identifier, signal) {
-      const destination = await findDestination(identifier, resolver, signal)
+      const destination = await findDestination(challengeName(identifier), resolver, signal)
       return choose(destination, options, signal)
     },
+    standing: (identifier, signal) => findStanding(identifier, resolver, { signal, port }),
     async create({ provider: name, ...record }, signal) {
       await (await provider(name)).create(record, signal)
     },
@@ -51,7 +54,7 @@ async function choose(
 ): Promise<Place> {
   const others = Object.keys(providers).filter((each) => each !== preferred)
   const tried: string[] = []
-  for (const each of [preferred, ...others]) {
+  for (const each of [...(preferred === undefined ? [] : [preferred]), ...others]) {
     try {
       const opened = await providers[each]?.()
       if (await opened?.holdsZone(zone, signal)) return { zone, name, provider: each }
@@ -63,12 +66,13 @@ async function choose(
     }
   }
   const delegated = chain.length > 1 ? ` (${chain.join(' → ')})` : ''
+  const own = preferred ?? 'one of them'
   throw new ProviderError(
     `no DNS provider holds the zone ${zone} of ${name}${delegated}: ${tried.join('; ')}`,
     {
       hint: [
-        `configure one that does under dns, or give the account of ${preferred} access to ${zone}`,
-        `or delegate: ${chain[0]}. IN CNAME to a name in a zone that ${preferred} holds`,
+        `configure one that does under dns, or give the account of ${own} access to ${zone}`,
+        `or delegate: ${chain[0]}. IN CNAME to a name in a zone that ${own} holds`,
       ],
     },
   )

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { ProviderError } from '../core/errors.ts'
+import { parentOf } from './challenge.ts'
 import type { Resolver } from './resolver.ts'
 
 /**
@@ -17,25 +18,26 @@ export async function isCoveredByWildcard(
 }
 
 /**
- * Refuses a record at `_acme-challenge.NAME` that would take NAME off the net: with a record below it, NAME
- * exists without addresses (an empty non-terminal), and the wildcard no longer answers for it.
+ * Refuses a record at `_acme-challenge.NAME` (or another label) that would take NAME off the net: with a record below
+ * it, NAME exists without addresses (an empty non-terminal), and the wildcard no longer answers for it.
  */
 export async function refuseWildcardOnly(
-  name: string,
+  record: string,
   resolver: Resolver,
   signal: AbortSignal,
 ): Promise<void> {
+  const name = parentOf(record)
   if (!(await isCoveredByWildcard(name, resolver, signal))) return
   const says = await addressOf(name, resolver, signal)
   if (says === undefined) return
-  const parent = name.split('.').slice(1).join('.')
+  const parent = parentOf(name)
   throw new ProviderError(
-    `${name} exists only through a wildcard: it would stop resolving while _acme-challenge.${name} exists`,
+    `${name} exists only through a wildcard: it would stop resolving while ${record} exists`,
     {
       hint: [
         `give it the wildcard's records as its own, then run again: ${name}. IN ${says}`,
         `or have a certificate for the wildcard instead: names: ['*.${parent}'] (if *.${parent} is the wildcard)`,
-        `a CNAME at _acme-challenge.${name} would hide it just the same`,
+        `a CNAME at ${record} would hide it just the same`,
       ],
     },
   )

@@ -35,7 +35,7 @@ describe.skipIf(missing)('certs account rotate', () => {
       stdout: '',
       stderr:
         `certs: error: there is no account at ${place.proxy.directory} whose key could be changed\n` +
-        'certs: hint: the first issuance registers one: certs rollout NAME\n',
+        'certs: hint: make one: certs account create\n',
     })
     expect(await place.certs('account rotate')).toMatchObject({
       exitCode: 2,
@@ -137,7 +137,7 @@ describe.skipIf(missing)('certs account rotate', () => {
       exitCode: 1,
       stderr:
         `certs: error: there is no account at ${place.proxy.directory} with eab kid-2 whose key could be changed\n` +
-        'certs: hint: the first issuance registers one: certs rollout NAME\n' +
+        'certs: hint: make one: certs account create\n' +
         `certs: hint: the state has accounts at ${place.proxy.directory}\n`,
     })
     await writeFile(file, config)

@@ -98,6 +98,11 @@ test('a jump may name another node, or be an address', async () => {
   ])
 })
 
+test('dns-persist-01 needs nothing under dns', async () => {
+  const text = `export default { certificates: { 'a.example': { challenge: 'dns-persist-01' } } }`
+  expect((await load(text)).certificates['a.example']).toMatchObject({ challenge: 'dns-persist-01' })
+})
+
 test('CERTS_STATE overrides the configured state folder', async () => {
   const settings = await load(minimal(`state: '/srv/certs'`), { CERTS_STATE: '/tmp/other' })
   expect(settings.state).toBe('/tmp/other')
@@ -126,6 +131,22 @@ test.each([
     'did you mean "sally"?',
   ],
   ['a dns entry that is not configured', minimal('', `'a.example': { dns: 'cff' }`), 'did you mean "cf"?'],
+  ['nothing under dns', `export default { certificates: { 'a.example': {} } }`, '.dns is missing: 0 entries'],
+  [
+    'a challenge that there is none of',
+    minimal('', `'a.example': { challenge: 'http-01' }`),
+    'expected one of "dns-01"|"dns-persist-01"',
+  ],
+  [
+    'a dns entry that nothing would be written through',
+    minimal('', `'a.example': { challenge: 'dns-persist-01', dns: 'cf' }`),
+    "is not used: challenge 'dns-persist-01' writes nothing to DNS",
+  ],
+  [
+    'a name that leaves no room for the record that stays',
+    minimal('', `'a': { challenge: 'dns-persist-01', names: ['*.${'a.'.repeat(113)}example.com'] }`),
+    'leaves no room for',
+  ],
   [
     'an http directory',
     minimal(`acme: { directory: 'http://ca.example/dir' }`),

@@ -1,6 +1,7 @@
 import { Resolver } from 'node:dns/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ProviderError } from '../../src/core/errors.ts'
+import { persistName } from '../../src/core/persist-record.ts'
 import type { PlacedRecord, Solver } from '../../src/dns/solver.ts'
 
 export interface ChallengeDns {
@@ -36,6 +37,11 @@ export function createChallengeSolver({ dnsServer, managementUrl }: ChallengeDns
     locate: async (identifier) => {
       const zone = identifier.split('.').slice(-2).join('.')
       return { zone, name: `_acme-challenge.${identifier}`, provider: 'challtestsrv' }
+    },
+    standing: async (identifier) => {
+      const name = persistName(identifier)
+      const servers = [{ shown: 'challtestsrv', values: await values(name) }]
+      return { zone: identifier.split('.').slice(-2).join('.'), name, servers }
     },
     create: async (record) => {
       if (!(await has(record))) await post('/set-txt', { host: `${record.name}.`, value: record.value })

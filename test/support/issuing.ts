@@ -5,20 +5,27 @@ import { issue } from '../../src/acme/issue.ts'
 import type { Pace } from '../../src/acme/pace.ts'
 import { sweepTxt } from '../../src/acme/sweep.ts'
 import type { AcmeSettings } from '../../src/core/acme.ts'
-import type { Certificate, KeyType, Version } from '../../src/core/certificate.ts'
+import type { Certificate, ChallengeMethod, KeyType, Version } from '../../src/core/certificate.ts'
 import type { Event } from '../../src/core/event.ts'
 import type { Solver } from '../../src/dns/solver.ts'
 import { openFiles } from '../../src/state/files.ts'
 import type { Store } from '../../src/state/store.ts'
 
-export function certificateOf(names: readonly string[], key: KeyType = 'ecdsa-p256'): Certificate {
+export function certificateOf(
+  names: readonly string[],
+  {
+    key = 'ecdsa-p256',
+    method = 'dns-01',
+  }: { readonly key?: KeyType; readonly method?: ChallengeMethod } = {},
+): Certificate {
   const name = (names[0] ?? '').replace('*.', '')
-  return { name, names, dns: 'test', nodes: [], key, verifyNames: names, probes: [] }
+  return { name, names, challenge: method, dns: 'test', nodes: [], key, verifyNames: names, probes: [] }
 }
 
 export interface IssuingOptions {
   readonly names: readonly string[]
   readonly key?: KeyType
+  readonly method?: ChallengeMethod
   readonly acme: AcmeSettings
   readonly solver: Solver
   readonly pace?: Partial<Pace>
@@ -47,8 +54,8 @@ export async function createController(given?: string): Promise<Controller> {
     folder,
     events,
     kinds: () => events.map(({ kind }) => kind).filter((kind) => kind !== 'propagation'),
-    issue: async ({ names, key, acme, solver, pace, signal, number, onEvent }) => {
-      const certificate = certificateOf(names, key)
+    issue: async ({ names, key, method, acme, solver, pace, signal, number, onEvent }) => {
+      const certificate = certificateOf(names, { ...(key && { key }), ...(method && { method }) })
       const emit = (event: Event): void => {
         events.push(event)
         onEvent?.(event)

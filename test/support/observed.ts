@@ -20,6 +20,7 @@ export const rollout = {
 export const certificate: Certificate = {
   name,
   names: [name],
+  challenge: 'dns-01',
   dns: 'home',
   nodes: cdn,
   key: 'ecdsa-p256',
