@@ -132,7 +132,8 @@ async function observeCertificate(
     underway: stored.underway !== undefined,
   })
   const insistent = selection.forceRenew || selection.insistent === true
-  const issuing = renewal.due && mayIssue && !judgeAttempts(stored.attempts, { now, insistent })
+  const patience = { now, insistent, notAfter: newest?.leaf.notAfter }
+  const issuing = renewal.due && mayIssue && !judgeAttempts(stored.attempts, patience)
   const [challenges, preflight] = issuing ? await lookAhead(app, certificate, await looks()) : [[], undefined]
   if (selection.mayChange) {
     for (const { message } of preflight?.warnings ?? [])

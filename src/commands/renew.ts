@@ -26,9 +26,10 @@ Issues new versions where they are due and rolls out what nodes do not have or s
 Says nothing when everything is right; when anything is not, says why and exits with 1.
 One certificate that fails, is refused or has to wait stops no other one.
 
-It has patience: after a failure it waits 1, 10, 100 minutes, then a day; it waits as long
-as the CA says, and orders no more than the CA's limits allow. A version that a person
-rolled back stays away until certs rollout NAME, or until a newer one is due.
+It has patience: after a failure it waits 1, 10, 100 minutes, then a day, and less when
+what is in use ends soon; it waits as long as the CA says, and orders no more than the
+CA's limits allow. A version that a person rolled back stays away until certs rollout NAME,
+or until a newer one is due.
 
 Options
   --now              at once; elsewhere than on a terminal it waits up to 10 minutes first,

@@ -1,4 +1,4 @@
-import { dayMs, minuteMs, sayInstant } from './duration.ts'
+import { dayMs, hourMs, minuteMs, sayInstant } from './duration.ts'
 import { sayCount } from './count.ts'
 
 /** Tries of one certificate in a row that led to no version, kept until one does. Instants are ISO 8601. */
@@ -24,6 +24,18 @@ export interface Parking {
 const pauses = [minuteMs, 10 * minuteMs, 100 * minuteMs] as const
 
 /**
+ * How long to wait after so many failures in a row. Near the end of what is in use a day may be too long, so never longer
+ * than a tenth of the time to it, or an hour: a CA that is back three hours before is asked in time. What is over
+ * becomes less urgent again as time goes by.
+ */
+function pauseAfter({ failures, at }: Attempts, notAfter: string | undefined): number {
+  const pause = pauses[failures - 1] ?? dayMs
+  if (notAfter === undefined) return pause
+  const fromEnd = Math.abs(Date.parse(notAfter) - Date.parse(at))
+  return Math.min(pause, Math.max(fromEnd / 10, hourMs))
+}
+
+/**
  * A CA that says "in a year" must not let a certificate expire in silence: after a week, the longest window of any
  * known limit, it is asked again.
  */
@@ -47,16 +59,24 @@ export function endAttempt(
   return { ...failed, refusedUntil: new Date(now.getTime() + wait).toISOString() }
 }
 
-/** Whether the next try has to wait. `insistent`: a person asked for it, who need not wait for our own pauses. */
+export interface Patience {
+  readonly now: Date
+  /** A person asked for it, who need not wait for our own pauses. */
+  readonly insistent: boolean
+  /** When the newest stored version ends; undefined where there is none. */
+  readonly notAfter: string | undefined
+}
+
+/** Whether the next try has to wait. */
 export function judgeAttempts(
   attempts: Attempts | undefined,
-  { now, insistent }: { readonly now: Date; readonly insistent: boolean },
+  { now, insistent, notAfter }: Patience,
 ): Parking | undefined {
   // A failure in the future was dated by a clock that was wrong: no wait can be counted from it.
   if (!attempts || Date.parse(attempts.at) > now.getTime()) return undefined
   const { failures, at, because, refusedUntil } = attempts
   const refused = Date.parse(refusedUntil ?? at)
-  const paused = insistent ? 0 : Date.parse(at) + (pauses[failures - 1] ?? dayMs)
+  const paused = insistent ? 0 : Date.parse(at) + pauseAfter(attempts, notAfter)
   const until = Math.max(refused, paused)
   if (until <= now.getTime()) return undefined
   const instant = new Date(until).toISOString()

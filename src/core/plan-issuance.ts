@@ -44,8 +44,11 @@ export function planIssuance(certificate: Certificate, input: IssuanceInput): Is
 
   const usages = usagesOf(certificate, input)
   const parked =
-    judgeAttempts(facts.attempts, { now, insistent: forceRenew || input.insistent === true }) ??
-    judgeUsage(facts.underway ? [] : usages)
+    judgeAttempts(facts.attempts, {
+      now,
+      insistent: forceRenew || input.insistent === true,
+      notAfter: newest?.leaf.notAfter,
+    }) ?? judgeUsage(facts.underway ? [] : usages)
   if (parked) return park(certificate, { parked, because: renewal.because, input })
 
   const { challenges, preflight } = facts

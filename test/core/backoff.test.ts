@@ -5,7 +5,7 @@ import type { Attempts } from '../../src/core/backoff.ts'
 const start = new Date('2026-11-23T12:00:00Z')
 const later = (ms: number): Date => new Date(start.getTime() + ms)
 const [minute, hour, day] = [60_000, 3_600_000, 86_400_000]
-const patient = { insistent: false }
+const patient = { insistent: false, notAfter: undefined }
 
 function failed(failures: number, change: Partial<Attempts> = {}): Attempts {
   return { failures, at: start.toISOString(), because: 'the CA could not validate a.example', ...change }
@@ -26,6 +26,23 @@ test.each([
   expect(judgeAttempts(failed(failures), { now: later(pause), ...patient })).toBeUndefined()
 })
 
+test.each([
+  ['weeks are left', 4, 20 * day, day],
+  ['five days are left: not a day of them', 4, 5 * day, 12 * hour],
+  ['a day is left', 4, day, 2.4 * hour],
+  ['hours are left', 4, 5 * hour, hour],
+  ['hours are left, after a second failure', 2, 5 * hour, 10 * minute],
+  ['it has just expired', 9, -minute, hour],
+  ['it expired five days ago', 9, -5 * day, 12 * hour],
+  ['it expired long ago', 9, -100 * day, day],
+])('a failure when %s: the next try comes in time', (_what, failures, left, pause) => {
+  const patience = { insistent: false, notAfter: later(left).toISOString() }
+  expect(judgeAttempts(failed(failures), { now: later(pause - 1), ...patience })).toMatchObject({
+    until: later(pause).toISOString(),
+  })
+  expect(judgeAttempts(failed(failures), { now: later(pause), ...patience })).toBeUndefined()
+})
+
 test('nothing failed: nothing waits', () => {
   expect(judgeAttempts(undefined, { now: start, ...patient })).toBeUndefined()
 })
@@ -42,7 +59,7 @@ test('says what failed and when', () => {
 
 test('a person waits for what the CA said, and not for our own pauses', () => {
   const refusedUntil = later(hour).toISOString()
-  const insistent = { now: later(minute), insistent: true }
+  const insistent = { now: later(minute), insistent: true, notAfter: undefined }
   expect(judgeAttempts(failed(4), insistent)).toBeUndefined()
   expect(judgeAttempts(failed(4, { refusedUntil }), insistent)).toMatchObject({
     until: refusedUntil,
