@@ -43,7 +43,10 @@ export async function checkAll(app: App): Promise<CheckFinding[]> {
   const nodes = Object.values(settings.nodes)
   const configured = `${sayCount(certificates.length, 'certificate')}, ${sayCount(nodes.length, 'node')}`
   const checks = [
-    attempt('configuration', settings.file, async () => configured),
+    attempt('configuration', settings.file, async () => {
+      refuseTooLarge(certificates, settings.rollout.maxNodes)
+      return configured
+    }),
     attempt('state', store.place, async () => {
       await store.list('orders')
       return 'readable'
@@ -84,6 +87,19 @@ async function askStanding(
         return `TXT ${one.name} in zone ${one.zone} was not looked at: the CA could not be asked`
       }),
     ),
+  )
+}
+
+/** What a run that nobody watches could never roll out. */
+function refuseTooLarge(certificates: readonly Certificate[], maxNodes = Infinity): void {
+  const large = certificates.find(({ nodes }) => nodes.length > maxNodes)
+  if (!large) return
+  const nodes = sayCount(large.nodes.length, 'node')
+  throw new CertsError(
+    `${large.name} is on ${nodes}, and rollout.maxNodes is ${maxNodes}: certs renew will refuse its next version`,
+    {
+      hint: `set rollout.maxNodes to ${large.nodes.length} or more, or roll out by hand: certs rollout ${large.name} --force`,
+    },
   )
 }
 

@@ -52,7 +52,8 @@ export function judge(
   plan: Plan,
   seen: { readonly certificates: readonly Certificate[]; readonly observed: Observed },
 ): UnsafePlanError | undefined {
-  return checkSafety(plan, { ...seen, directory: app.cas.all[0].directory })
+  const { maxNodes } = app.settings.rollout
+  return checkSafety(plan, { ...seen, directory: app.cas.all[0].directory, maxNodes })
 }
 
 export function showPlan(plan: Plan, invocation: Invocation, io: Io): void {

@@ -78,7 +78,8 @@ async function renew(app: App, certificates: readonly Certificate[]): Promise<Re
   if (needing.length === 0 || !observed) return { result: { run: app.run, certificates: [] }, held }
   const { rollout } = app.settings
   const plan = makePlan({ certificates: needing, rollout, forceRenew: false }, observed)
-  const safe = refuseUnsafe(plan, { certificates: needing, observed, directory: app.cas.all[0].directory })
+  const { directory } = app.cas.all[0]
+  const safe = refuseUnsafe(plan, { certificates: needing, observed, directory, maxNodes: rollout.maxNodes })
   const { apply } = await import('../apply.ts')
   return { result: await apply(safe, app), held }
 }

@@ -40,7 +40,7 @@ export function planNode(node: string, { certificate, observed, wanted, to, hold
     ...numbers,
     drift,
     served,
-    ...decideAction(drift, { issuing: !wanted && to !== undefined }),
+    ...decideAction(drift, { wanted: wanted !== undefined, to }),
   }
   const held = wanted && isChange(plan) ? heldBack(hold, node, wanted.number) : undefined
   if (!held) return plan
@@ -61,13 +61,16 @@ export function planUnreachable(
 
 function decideAction(
   drift: readonly Drift[],
-  { issuing }: { issuing: boolean },
+  { wanted, to }: { readonly wanted: boolean; readonly to: number | undefined },
 ): Pick<NodePlan, 'action' | 'because'> {
   const blocked = drift.find((one) => one.kind === 'blocked')
   const files = drift.find((one) => one.kind === 'files')
   const served = drift.find((one) => one.kind === 'served')
+  const issuing = !wanted && to !== undefined
   const needed = issuing || files || served
   if (blocked && needed) return { action: 'blocked', because: blocked.because }
+  if (to === undefined)
+    return { action: 'waiting', because: served?.because ?? files?.because ?? 'there is no version for it' }
   if (issuing)
     return { action: 'install', because: served?.because ?? files?.because ?? 'a new version is issued' }
   if (files) return { action: 'install', because: served?.because ?? files.because }

@@ -41,7 +41,8 @@ export type Issuance =
       readonly parked?: Parking
     }
 
-export type NodeAction = 'none' | 'install' | 'reload' | 'roll-back' | 'unreachable' | 'blocked'
+/** `waiting`: it needs a version, and none can be had. */
+export type NodeAction = 'none' | 'install' | 'reload' | 'roll-back' | 'waiting' | 'unreachable' | 'blocked'
 
 export interface NodePlan {
   readonly node: string
@@ -73,6 +74,13 @@ export interface Plan {
   readonly format: 1
   readonly at: string
   readonly certificates: readonly CertificatePlan[]
+}
+
+/** The node when no version can be had for it after all. */
+export function keepWaiting(plan: NodePlan): NodePlan {
+  if (!isChange(plan)) return plan
+  const { to: _, ...left } = plan
+  return { ...left, action: 'waiting' }
 }
 
 export function isChange({ action }: NodePlan): boolean {

@@ -42,7 +42,7 @@ function renderCertificate(plan: CertificatePlan, now: Date, paint: Paint): stri
 }
 
 function mark(action: NodePlan['action'], paint: Paint): string {
-  if (action === 'none') return paint('dim', '=')
+  if (action === 'none' || action === 'waiting') return paint('dim', '=')
   if (action === 'unreachable' || action === 'blocked') return paint('red', '!')
   return paint('yellow', '~')
 }
@@ -57,6 +57,8 @@ export function sayAction({ action, from, to }: NodePlan): string {
       return `reload, version ${to}`
     case 'none':
       return to === undefined ? 'nothing to do' : `version ${to}`
+    case 'waiting':
+      return 'waits'
     case 'unreachable':
       return 'not reached'
     case 'blocked':

@@ -57,6 +57,7 @@ function sayLines({ message, hints }: ErrorFacts): string[] {
 
 function sayState(action: CertificatePlan['nodes'][number]['action'], because: string): string {
   if (action === 'unreachable' || action === 'blocked') return because
+  if (action === 'waiting') return 'waits for a version'
   return action === 'reload' ? 'nginx has not read its files' : 'to be changed'
 }
 

@@ -5,6 +5,8 @@ export interface RolloutSettings {
   readonly waves: readonly number[]
   /** The number of failed nodes that halts. */
   readonly haltAfter: number
+  /** How many nodes one run may change without a person's `--force`; undefined: any number. */
+  readonly maxNodes?: number | undefined
   /** How many nodes of one wave are changed side by side. */
   readonly concurrency: number
   /** Milliseconds to wait between waves. */

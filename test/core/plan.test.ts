@@ -94,6 +94,23 @@ test('nothing is issued when a name has no zone that we can write', () => {
   expect(made.certificates[0]).toMatchObject({ issuance: { kind: 'refuse', errors: [error] }, waves: [] })
 })
 
+test('nodes that need a version which can not be had wait, and that is no change', () => {
+  const error = { message: 'no provider holds hachyderm.io', hints: [] }
+  const observed = fleet.observe(fleet.fleetAt(2), [], { challenges: [{ identifier: fleet.name, error }] })
+  expect(hasChanges(plan(observed))).toBe(false)
+  expect(print(observed)).toMatchInlineSnapshot(`
+    "media.hachyderm.io
+      ! no version can be issued: no version is stored here
+          no provider holds hachyderm.io
+      = cdn-frankfurt-1  waits  it serves a certificate by R10, expired 10 hours ago
+      = cdn-fremont-1    waits  it serves a certificate by R10, expired 10 hours ago
+      = sally            waits  it serves a certificate by R10, expired 10 hours ago
+      = esme             waits  it serves a certificate by R10, expired 10 hours ago
+
+    Nothing can be done: 1 certificate can not be issued."
+  `)
+})
+
 test('nothing is issued against what was found out beforehand; a warning stands in the plan', () => {
   const fact = { message: 'CAA forbids media.hachyderm.io', hints: ['add a record'] }
   const refused = { challenges: [challenge], preflight: { refusals: [fact], warnings: [] } }
