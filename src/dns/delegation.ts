@@ -52,8 +52,12 @@ async function followCnames(start: string, resolver: Resolver, signal: AbortSign
 }
 
 function badChain(what: string, chain: readonly string[]): ProviderError {
-  return new ProviderError(`following ${chain[0]} failed: ${what}: ${chain.join(' → ')}`, {
-    hint: `let one CNAME lead from ${chain[0]} to a name in a zone that a provider of the configuration holds`,
+  const [start = ''] = chain
+  const target = start.startsWith('_acme-challenge.')
+    ? 'a name in a zone that a provider of the configuration holds'
+    : 'the name where the record stands'
+  return new ProviderError(`following ${start} failed: ${what}: ${chain.join(' → ')}`, {
+    hint: `let one CNAME lead from ${start} to ${target}`,
   })
 }
 

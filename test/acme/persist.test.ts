@@ -183,6 +183,33 @@ describe.skipIf(missing)('dns-persist-01 with pebble and bind9', () => {
     )
   })
 
+  test('a CA that wants the account hashed gets it so, bound to the name', async () => {
+    const prefix = 'https://ca.example/account-hash/'
+    proxy.fault('directory', {
+      do: 'edit',
+      edit: (answer) => {
+        const directory = JSON.parse(answer.body) as { meta: object }
+        const meta = { ...directory.meta, accountHashPrefix: prefix, issuerDomainNames: [issuer] }
+        return { ...answer, body: JSON.stringify({ ...directory, meta }) }
+      },
+    })
+    const hints = []
+    for (const name of ['hash.hachyderm.io', 'hash2.hachyderm.io']) {
+      const { hints: said } = (await refused([name])) as ProviderError
+      const line = said[0]!.replace('set in the zone hachyderm.io: ', '')
+      expect(line).toMatch(
+        /"pebble\.letsencrypt\.org; accounturi=https:\/\/ca\.example\/account-hash\/sha-256\/[\w-]{43}"$/,
+      )
+      hints.push(line.split('accounturi=')[1])
+      await named.update(`update add ${line}`)
+    }
+    expect(hints[0]).not.toBe(hints[1])
+    // Pebble follows the revision before: what it refuses shows that ours was set, seen and answered.
+    const error = await refused(['hash.hachyderm.io'])
+    expect(error).toBeInstanceOf(AcmeError)
+    expect(error.message).toContain('accounturi mismatch')
+  })
+
   test('a CA that does not offer it: what it offers, and the way out', async () => {
     await set('_validation-persist.offer.hachyderm.io')
     proxy.fault('authorization', {

@@ -92,6 +92,8 @@ test('nothing is issued when a name has no zone that we can write', () => {
   const error = { message: 'no provider holds hachyderm.io', hints: [] }
   const made = plan(fleet.observe(fleet.fleetAt(2), [], { challenges: [{ identifier: fleet.name, error }] }))
   expect(made.certificates[0]).toMatchObject({ issuance: { kind: 'refuse', errors: [error] }, waves: [] })
+  expect(hasChanges(made)).toBe(false)
+  expect(renderPlan(made, plainPaint)).not.toMatch(/reload|undefined/)
 })
 
 test('nodes that need a version which can not be had wait, and that is no change', () => {
