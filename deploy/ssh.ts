@@ -1,8 +1,10 @@
 import type { Duplex } from 'node:stream'
 import type { Node } from '../src/core/node.ts'
+import { isRemote } from '../src/core/node.ts'
 import type { Connect, RunOptions, Said, Shell } from './shell.ts'
 import { causeOf } from './cause.ts'
 import { hostName } from './known-hosts.ts'
+import { openLocal } from './local.ts'
 import { type Hop, hopError, hopsTo } from './ssh/hop.ts'
 import { type Login, login, type LoginOptions, type Timeouts } from './ssh/login.ts'
 import { forward, hintOfForward } from './ssh/reach.ts'
@@ -19,12 +21,13 @@ export interface SshOptions {
 const defaults = { connect: 10_000, login: 15_000, keepalive: 3_000, silence: 15_000 }
 
 /**
- * Shells over SSH: one login for each hop, each with its own host key, and then one channel at a time. ssh2
- * itself is only loaded by the first connection.
+ * Shells over SSH: one login for each hop, each with its own host key, and then one channel at a time; on this
+ * machine none of it. ssh2 itself is only loaded by the first connection.
  */
 export function createConnect(options: SshOptions = {}): Connect {
   const timeouts = { ...defaults, ...options.timeouts }
   return async (node, signal) => {
+    if (!isRemote(node)) return openLocal(node, timeouts)
     let first: Session | undefined
     const onSigned = (entering: Login) => {
       if (entering.hop.jump === undefined)

@@ -1,7 +1,7 @@
 import { mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { NodeError, StateError } from '../src/core/errors.ts'
-import type { Node, SshTarget } from '../src/core/node.ts'
+import type { RemoteNode, SshTarget } from '../src/core/node.ts'
 import { causeOf } from './cause.ts'
 import {
   algorithmsOf,
@@ -49,7 +49,11 @@ const families: readonly (readonly HostKeyAlgorithm[])[] = [
  * trusted is asked, so that a node is trusted hop by hop. Throws NodeError, also when a key has changed or is
  * revoked: a person is not to trust that by a mere yes.
  */
-export async function scanNode(node: Node, signal: AbortSignal, options: SshOptions = {}): Promise<Scanned> {
+export async function scanNode(
+  node: RemoteNode,
+  signal: AbortSignal,
+  options: SshOptions = {},
+): Promise<Scanned> {
   const how = loginOptions(options, signal)
   const hops = hopsTo(node)
   for (const [index, hop] of hops.entries()) {

@@ -181,5 +181,6 @@ async function askNode(app: App, node: Node): Promise<string> {
     inspection.exchange === 'none'
       ? 'links are switched one by one'
       : `live is exchanged at once by ${inspection.exchange}`
-  return `logged in as ${node.ssh.user}${node.sudo ? ' with sudo' : ''}, nginx -t passes, ${how}`
+  const reached = node.ssh ? `logged in as ${node.ssh.user}` : 'it is this machine'
+  return `${reached}${node.sudo ? ' with sudo' : ''}, nginx -t passes, ${how}`
 }

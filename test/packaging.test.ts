@@ -44,6 +44,7 @@ describe.skipIf(await skipUnless('hosts'))('the systemd units', () => {
   describe('on a real host', () => {
     let lab: Lab
     let host: Host
+    let config: object
     const stack = new AsyncDisposableStack()
 
     beforeAll(async () => {
@@ -54,7 +55,7 @@ describe.skipIf(await skipUnless('hosts'))('the systemd units', () => {
       const server = `${named.address}:${named.port}`
       const pebble = stack.use(await startPebble({ dnsServer: server, listen: address }))
       const { name: key, algorithm, secret } = named.tsig
-      const config = {
+      config = {
         acme: { directory: pebble.directory, caBundle: '/etc/certs/ca.pem' },
         dns: {
           home: {
@@ -86,6 +87,30 @@ describe.skipIf(await skipUnless('hosts'))('the systemd units', () => {
       expect(await host.exec('stat -c "%a %U" /var/lib/certs /var/lib/certs/archive/*/privkey1.pem')).toBe(
         '700 root\n600 root\n',
       )
+      expect(await renew()).toEqual({ exitCode: 0, said: '' })
+    })
+
+    test('bring certificates to the machine itself, where a drop-in lets them', async () => {
+      const live = `/etc/letsencrypt/live/${name}`
+      await host.exec('mkdir -p /etc/letsencrypt')
+      const tls = `ssl_certificate ${live}/fullchain.pem; ssl_certificate_key ${live}/privkey.pem;`
+      const serverBlock = `server { listen 443 ssl; server_name ${name}; ${tls} }\n`
+      await host.writeFile('/etc/nginx/sites-enabled/fleet', serverBlock)
+      const withNode = {
+        ...config,
+        nodes: { here: { address: 'local' } },
+        certificates: { [name]: { nodes: ['here'] } },
+      }
+      await host.writeFile('/etc/certs/certs.config.ts', configText(withNode))
+      const locked = await renew()
+      expect(locked.exitCode).not.toBe(0)
+      expect(locked.said).toContain('here: its certificate folder is not writable')
+      const dropIn = await readFile(join(packaging, 'local-node.conf'), 'utf8')
+      await host.writeFile('/etc/systemd/system/certs-renew.service.d/local-node.conf', dropIn)
+      await host.exec('systemctl daemon-reload')
+      const ran = await renew()
+      expect(ran, ran.said).toMatchObject({ exitCode: 0 })
+      expect(ran.said).toMatch(/here +done +1 +verified at 1 endpoint/)
       expect(await renew()).toEqual({ exitCode: 0, said: '' })
     })
 

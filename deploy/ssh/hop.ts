@@ -1,5 +1,5 @@
 import { NodeError, type NodeProblem, type NodeStep } from '../../src/core/errors.ts'
-import type { Node, SshTarget } from '../../src/core/node.ts'
+import type { RemoteNode, SshTarget } from '../../src/core/node.ts'
 import { hostName } from '../known-hosts.ts'
 
 /** One login on the way to a node: a jump host, or at last the node itself. */
@@ -12,7 +12,7 @@ export interface Hop {
 }
 
 /** The way to a node, the node itself at the end. */
-export function hopsTo(node: Node): readonly Hop[] {
+export function hopsTo(node: RemoteNode): readonly Hop[] {
   const jumps = node.jump.map(({ name, ...target }) => ({ node: node.name, target, jump: name }))
   return [...jumps, { node: node.name, target: node.ssh }]
 }

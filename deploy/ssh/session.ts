@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { addAbortListener } from 'node:events'
 import type { ClientChannel } from 'ssh2'
+import type { NodeError } from '../../src/core/errors.ts'
+import { causeOf } from '../cause.ts'
+import { type Outcome, saidOrThrow } from '../outcome.ts'
 import type { RunOptions, Said } from '../shell.ts'
+import { createTranscript, type Transcript } from '../transcript.ts'
+import { hopError, placeOf } from './hop.ts'
 import type { Login } from './login.ts'
-import { type Outcome, saidOrThrow, whyNotOpened } from './outcome.ts'
-import { createTranscript, type Transcript } from './transcript.ts'
 
 /** One `/bin/sh -s` on the node, waiting for the rest of its input. */
 export interface Session {
@@ -64,7 +67,7 @@ export function startSession(login: Login, { sudo, prefix, openMs }: SessionStar
       using _ = signal && addAbortListener(signal, () => stopped.resolve({ kind: 'interrupted' }))
       try {
         const outcome = await Promise.race([stopped.promise, ended])
-        return saidOrThrow(outcome, { login, sudo, transcript })
+        return saidOrThrow(outcome, contextOf(login, { sudo, transcript }))
       } finally {
         clearTimeout(silence)
         channel.close()
@@ -72,6 +75,31 @@ export function startSession(login: Login, { sudo, prefix, openMs }: SessionStar
     },
     close: () => void opened.then(({ channel }) => channel.close()).catch(() => undefined),
   }
+}
+
+function contextOf({ hop, gone, because }: Login, more: { sudo: boolean; transcript: Transcript }) {
+  const { node, target } = hop
+  return {
+    node,
+    place: placeOf(hop),
+    user: target.user,
+    gone: () => (gone() ? because() : undefined),
+    ...more,
+  }
+}
+
+/** Nothing was sent, so nothing was done. */
+function whyNotOpened({ hop, gone, because }: Login, cause: unknown): NodeError {
+  const why = gone()
+    ? `the connection is gone: ${because()}`
+    : causeOf(cause).replace('(SSH) Channel open failure: ', '')
+  return hopError(hop, 'connect', {
+    message: `start a shell on ${placeOf(hop)} failed: ${why}`,
+    hint: gone()
+      ? undefined
+      : 'its sshd must allow sessions and commands; see MaxSessions and ForceCommand in sshd_config',
+    cause,
+  })
 }
 
 /** `use` is called at once: an exit can come in the same piece of data, and nobody hears it a moment later. */

@@ -28,6 +28,7 @@ export default {
   nodes: {
     'web-1': { address: '192.0.2.11', groups: ['web'] },
     'web-2': { address: '192.0.2.12', groups: ['web'] },
+    // 'here': { address: 'local' }, // this machine, without SSH
     // 'web-3': { address: '192.0.2.13', user: 'deploy', sudo: true, endpoints: [{ via: 'ssh' }] },
   },
 

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline/promises'
 import { ConfigError } from '../core/errors.ts'
 import { nearest } from '../core/nearest.ts'
+import { isRemote } from '../core/node.ts'
 import type { Io } from '../io.ts'
 import { commonHelp, exitCode } from './command.ts'
 import type { Command } from './command.ts'
@@ -26,6 +27,10 @@ Example
     return withApp(invocation, io, async (app) => {
       const node = app.settings.nodes[name!]
       if (!node) throw unknownNode(name!, Object.keys(app.settings.nodes))
+      if (!isRemote(node)) {
+        io.stdout.write(`Nothing to do: ${name} is this machine, and nobody logs in.\n`)
+        return exitCode.done
+      }
       const { scanNode, trustKeys } = await import('../../deploy/trust.ts')
       const { target, keys } = await scanNode(node, io.signal)
       for (const { type, fingerprint, known } of keys) {

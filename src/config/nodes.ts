@@ -9,17 +9,30 @@ type ResolvePath = (given: string) => string
 export function normalizeNodes(raw: RawConfig, resolvePath: ResolvePath): Record<string, Node> {
   const defaults = loginDefaults(raw, resolvePath)
   const entries = Object.entries(raw.nodes ?? {})
-  const targets = new Map(entries.map(([name, node]) => [name, targetOf(node, defaults, resolvePath)]))
+  const remote = entries.filter(([, node]) => node.address !== thisMachine)
+  const here = new Set(entries.filter((entry) => !remote.includes(entry)).map(([name]) => name))
+  const targets = new Map(remote.map(([name, node]) => [name, targetOf(node, defaults, resolvePath)]))
   return Object.fromEntries(
     entries.map(([name, node]) => {
       refuseOddName(name)
-      const hops = [node.jump ?? []].flat().map((hop) => hopOf(hop, { targets, defaults, resolvePath }))
-      return [
-        name,
-        normalizeNode(name, node, { ssh: targets.get(name)!, hops, sudo: raw.ssh?.sudo ?? false }),
-      ]
+      if (node.address === thisMachine) refuseLogin(name, node)
+      const hops = [node.jump ?? []].flat().map((hop) => hopOf(hop, { here, targets, defaults, resolvePath }))
+      return [name, normalizeNode(name, node, { ssh: targets.get(name), hops, sudo: raw.ssh?.sudo ?? false })]
     }),
   )
+}
+
+/** The address of the node that certs itself runs on. */
+const thisMachine = 'local'
+
+function refuseLogin(name: string, node: RawNode): void {
+  const given = (['port', 'user', 'identity', 'knownHosts', 'jump'] as const).find(
+    (key) => node[key] !== undefined,
+  )
+  if (given === undefined) return
+  throw new ConfigError(`nodes["${name}"].${given}: address 'local' is this machine, and nobody logs in`, {
+    hint: `leave ${given} out, or give the node an address`,
+  })
 }
 
 type Defaults = Omit<SshTarget, 'address'>
@@ -50,23 +63,30 @@ function targetOf(raw: RawLogin | RawNode, defaults: Defaults, resolvePath: Reso
 }
 
 interface HopInput {
+  /** Names of nodes that are this machine. */
+  readonly here: ReadonlySet<string>
   readonly targets: ReadonlyMap<string, SshTarget>
   readonly defaults: Defaults
   readonly resolvePath: ResolvePath
 }
 
 /** A hop is another node's name, `[user@]address[:port]`, or written out. */
-function hopOf(hop: RawHop, { targets, defaults, resolvePath }: HopInput): SshTarget & { name: string } {
+function hopOf(
+  hop: RawHop,
+  { here, targets, defaults, resolvePath }: HopInput,
+): SshTarget & { name: string } {
   if (typeof hop !== 'string') return { name: hop.address, ...targetOf(hop, defaults, resolvePath) }
   const named = targets.get(hop)
   if (named) return { name: hop, ...named }
+  if (hop === thisMachine || here.has(hop))
+    throw new ConfigError(`jump: ${hop} is this machine, which is no hop`)
   const [, user, rest] = /^(?:([^@]+)@)?(.+)$/.exec(hop)!
   const { address, port } = splitAddress(rest!, defaults.port)
   return { name: address, ...defaults, address, port, ...(user === undefined ? {} : { user }) }
 }
 
 interface NodeParts {
-  readonly ssh: SshTarget
+  readonly ssh: SshTarget | undefined
   readonly hops: Node['jump']
   readonly sudo: boolean
 }
@@ -77,14 +97,15 @@ function normalizeNode(name: string, raw: RawNode, { ssh, hops, sudo }: NodePart
     name,
     groups: raw.groups ?? [],
     ssh,
-    sudo: raw.sudo ?? sudo,
+    // A default for logins is no wish for this machine, where certs is root already or not.
+    sudo: raw.sudo ?? (ssh !== undefined && sudo),
     jump: hops,
     root: raw.paths?.root ?? '/etc/letsencrypt',
     nginx: {
       test: raw.nginx?.test ?? ['nginx', '-t'],
       reload: raw.nginx?.reload ?? ['systemctl', 'reload', 'nginx'],
     },
-    endpoints: given.map((one) => endpointOf(one, raw.address)),
+    endpoints: given.map((one) => endpointOf(one, ssh?.address ?? '127.0.0.1')),
   }
 }
 

@@ -23,7 +23,8 @@ export interface SshTarget {
 export interface Node {
   readonly name: string
   readonly groups: readonly string[]
-  readonly ssh: SshTarget
+  /** Undefined: the node is the machine that certs runs on, and nobody logs in. */
+  readonly ssh: SshTarget | undefined
   /** Run the node program as root through `sudo -n`. */
   readonly sudo: boolean
   /** Hops before the node, the first one first. Each has its own host key and login. */
@@ -33,6 +34,13 @@ export interface Node {
   /** Argument lists, never shell text. */
   readonly nginx: { readonly test: readonly string[]; readonly reload: readonly string[] }
   readonly endpoints: readonly Endpoint[]
+}
+
+/** A node that is logged in to. */
+export type RemoteNode = Node & { readonly ssh: SshTarget }
+
+export function isRemote(node: Node): node is RemoteNode {
+  return node.ssh !== undefined
 }
 
 export type LiveEntry =

@@ -194,3 +194,27 @@ test.each(bound)('with an external account binding, a CA is taken: %s', async (d
   const acme = `acme: { directory: '${directory}', eab: { kid: 'k', hmac: { env: 'HMAC' } } }`
   expect((await load(minimal(acme))).cas[0].directory).toMatch(/^https:\/\//)
 })
+
+test('the node that certs runs on needs no login', async () => {
+  const { nodes } = await load(minimal(`ssh: { sudo: true }, nodes: { here: { address: 'local' } }`))
+  expect(nodes['here']).toMatchObject({
+    ssh: undefined,
+    sudo: false,
+    endpoints: [{ address: '127.0.0.1', port: 443, via: 'direct' }],
+  })
+})
+
+test.each([
+  ['port', '22'],
+  ['user', "'ops'"],
+  ['jump', "'192.0.2.1'"],
+])('the node that certs runs on takes no %s', async (setting, value) => {
+  expect(await refusal(minimal(`nodes: { here: { address: 'local', ${setting}: ${value} } }`))).toBe(
+    `nodes["here"].${setting}: address 'local' is this machine, and nobody logs in\n\nleave ${setting} out, or give the node an address`,
+  )
+})
+
+test('the node that certs runs on is no hop', async () => {
+  const through = `nodes: { here: { address: 'local' }, sally: { address: '192.0.2.1', jump: 'here' } }`
+  expect(await refusal(minimal(through))).toBe('jump: here is this machine, which is no hop\n')
+})

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import ssh2 from 'ssh2'
 import type { Connection, ServerChannel } from 'ssh2'
-import type { Node } from '../../src/core/node.ts'
+import type { RemoteNode } from '../../src/core/node.ts'
 import { makeKey, makeNode } from './sshd.ts'
 
 export interface FakeSshdOptions {
@@ -25,7 +25,7 @@ export interface FakeSshd extends AsyncDisposable {
   /** Methods of the logins tried. */
   readonly logins: string[]
   readonly commands: string[]
-  node(changes?: Partial<Node>): Node
+  node(changes?: Partial<RemoteNode>): RemoteNode
 }
 
 export async function startFakeSshd(options: FakeSshdOptions = {}): Promise<FakeSshd> {

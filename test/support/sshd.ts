@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import type { Node, SshTarget } from '../../src/core/node.ts'
+import type { RemoteNode, SshTarget } from '../../src/core/node.ts'
 import { startDependent, freePort } from './dependent-process.ts'
 
 const run = promisify(execFile)
@@ -32,7 +32,7 @@ export interface Sshd extends AsyncDisposable {
   readonly hostKeys: Readonly<Record<string, string>>
   log(): string
   target(changes?: Partial<SshTarget>): SshTarget
-  node(changes?: Partial<Node>, ssh?: Partial<SshTarget>): Node
+  node(changes?: Partial<RemoteNode>, ssh?: Partial<SshTarget>): RemoteNode
 }
 
 /** Why a real sshd can't run here; false when it can. */
@@ -91,7 +91,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
   }
 }
 
-export function makeNode(changes: Partial<Node> & Pick<Node, 'ssh'>): Node {
+export function makeNode(changes: Partial<RemoteNode> & Pick<RemoteNode, 'ssh'>): RemoteNode {
   return {
     name: 'sally',
     groups: [],

@@ -1,12 +1,9 @@
-import type { NodeError } from '../../src/core/errors.ts'
-import { printable, printableLine } from '../../src/core/printable.ts'
-import { causeOf } from '../cause.ts'
-import type { Said } from '../shell.ts'
-import { hopError, placeOf } from './hop.ts'
-import type { Login } from './login.ts'
+import { NodeError } from '../src/core/errors.ts'
+import { printable, printableLine } from '../src/core/printable.ts'
+import type { Said } from './shell.ts'
 import type { Transcript } from './transcript.ts'
 
-/** How a session came to its end. */
+/** How a shell came to its end. */
 export type Outcome =
   | { readonly kind: 'exited'; readonly code: number }
   | { readonly kind: 'killed'; readonly signal: string }
@@ -17,8 +14,13 @@ export type Outcome =
   | { readonly kind: 'interrupted' }
 
 export interface Context {
-  readonly login: Login
+  readonly node: string
+  /** Where the shell is, for messages: `203.0.113.11`, `this machine`. */
+  readonly place: string
+  readonly user: string
   readonly sudo: boolean
+  /** Why the connection is gone; undefined while it is not. */
+  readonly gone: () => string | undefined
   readonly transcript: Transcript
 }
 
@@ -30,36 +32,24 @@ export function saidOrThrow(outcome: Outcome, context: Context): Said {
   return { stdout: transcript.stdout, stderr: transcript.stderr, exitCode: outcome.code }
 }
 
-/** Nothing was sent, so nothing was done. */
-export function whyNotOpened({ hop, gone, because }: Login, cause: unknown): NodeError {
-  const why = gone()
-    ? `the connection is gone: ${because()}`
-    : causeOf(cause).replace('(SSH) Channel open failure: ', '')
-  return hopError(hop, 'connect', {
-    message: `start a shell on ${placeOf(hop)} failed: ${why}`,
-    hint: gone()
-      ? undefined
-      : 'its sshd must allow sessions and commands; see MaxSessions and ForceCommand in sshd_config',
-    cause,
-  })
-}
+type NoAnswer = Exclude<Outcome, { kind: 'exited' }>
 
-function noAnswer(outcome: Exclude<Outcome, { kind: 'exited' }>, { login, transcript }: Context): NodeError {
-  const { hop } = login
-  return hopError(hop, 'connect', {
-    message: `the shell on ${placeOf(hop)} gave no result: ${sayWhy(outcome, login)}`,
+function noAnswer(outcome: NoAnswer, { node, place, gone, transcript }: Context): NodeError {
+  return new NodeError(`the shell on ${place} gave no result: ${sayWhy(outcome, gone())}`, {
+    node,
+    step: 'connect',
     detail: printable(transcript.stderr),
     hint: 'run the same command again: it looks at the node first, and continues',
     left: 'unknown',
   })
 }
 
-function sayWhy(outcome: Exclude<Outcome, { kind: 'exited' }>, login: Login): string {
+function sayWhy(outcome: NoAnswer, gone: string | undefined): string {
   switch (outcome.kind) {
     case 'killed':
       return `it was killed by ${printableLine(outcome.signal)}`
     case 'lost':
-      return login.gone() ? `the connection died: ${login.because()}` : 'it was closed without an exit code'
+      return gone === undefined ? 'it was closed without an exit code' : `the connection died: ${gone}`
     case 'silent':
       return `nothing was heard for ${outcome.ms / 1000} s`
     case 'flooded':
@@ -70,13 +60,13 @@ function sayWhy(outcome: Exclude<Outcome, { kind: 'exited' }>, login: Login): st
 }
 
 /** Something else than our shell took the command and ended: sudo, a login shell, a forced command. */
-function notStarted(code: number, { login, sudo, transcript }: Context): NodeError {
-  const { hop } = login
-  const { user } = hop.target
+function notStarted(code: number, { node, place, user, sudo, transcript }: Context): NodeError {
   const said = printable(`${transcript.noise}\n${transcript.stderr}`)
   if (sudo && (/\bsudo\b/.test(transcript.stderr) || said === '')) {
-    return hopError(hop, 'sudo', {
-      message: `sudo -n /bin/sh -s as ${user} failed (exit ${code}): ${lastLine(said) ?? 'without a word'}`,
+    const because = lastLine(said) ?? 'without a word'
+    return new NodeError(`sudo -n /bin/sh -s as ${user} failed (exit ${code}): ${because}`, {
+      node,
+      step: 'sudo',
       detail: said,
       hint: [
         'allow exactly this, with visudo -f /etc/sudoers.d/certs on the node:',
@@ -85,8 +75,10 @@ function notStarted(code: number, { login, sudo, transcript }: Context): NodeErr
       exitCode: code,
     })
   }
-  return hopError(hop, 'authenticate', {
-    message: `no shell for ${user} at ${placeOf(hop)} (exit ${code}): ${lastLine(said) ?? 'it ended without a word'}`,
+  const because = lastLine(said) ?? 'it ended without a word'
+  return new NodeError(`no shell for ${user} at ${place} (exit ${code}): ${because}`, {
+    node,
+    step: 'authenticate',
     detail: said,
     hint: `its login shell must run commands (getent passwd ${user}), and no ForceCommand or command= may stand before it`,
     exitCode: code,
