@@ -1,6 +1,7 @@
 import { createSecureContext, setDefaultCACertificates } from 'node:tls'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { handshake, verify } from '../../deploy/verify.ts'
+import { sayInstant } from '../../src/core/duration.ts'
 import { readLeaf } from '../../src/core/certificate.ts'
 import { type Chain, makeChain } from '../support/chain.ts'
 import { makeNode } from '../support/sshd.ts'
@@ -149,7 +150,7 @@ describe('verification', () => {
     const { port } = server.endpoint
     expect(await ask(server, 100)).toMatchObject({
       ok: false,
-      because: `127.0.0.1:${port} for ${name} serves the certificate with serial ${serial}, valid until ${notAfter}, not the wanted one`,
+      because: `127.0.0.1:${port} for ${name} serves the certificate with serial ${serial}, valid until ${sayInstant(notAfter)}, not the wanted one`,
     })
   })
 
