@@ -23,14 +23,10 @@ export function judgePersist(values: readonly string[], wish: PersistWish, now: 
   return { kind: 'lacking', because: `no TXT record there is for ${whom}` }
 }
 
-/** More than any record needs, and little to look at. */
-const longestValue = 4_096
-
 type Judged = PersistVerdict | { readonly kind: 'foreign' }
 
 function judgeValue(value: string, { issuers, wildcard, account, base }: PersistWish, now: Date): Judged {
   const lacking = (because: string): PersistVerdict => ({ kind: 'lacking', because })
-  if (value.length > longestValue) return { kind: 'foreign' }
   const issuer = value.split(';', 1)[0]!.trim()
   const known = issuers.length > 0
   if (known && !issuers.includes(issuer.toLowerCase())) return { kind: 'foreign' }
@@ -57,7 +53,8 @@ function judgeValue(value: string, { issuers, wildcard, account, base }: Persist
   }
   const [limit] = all('persistuntil')
   const until = limit === undefined ? undefined : instantOf(limit)
-  if (until === 'malformed') return lacking(`its persistUntil is no number of seconds: ${limit}`)
+  if (until === 'malformed')
+    return lacking(`its persistUntil is no number of seconds: ${printableLine(limit ?? '')}`)
   if (until && until <= now) return lacking(`its persistUntil has passed: ${until.toISOString()}`)
   if (!ours) {
     return { kind: 'unclear', value, because: 'it names an account by a hash that is not of its present key' }
