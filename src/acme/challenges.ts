@@ -57,6 +57,7 @@ function openChallenge({ names, certificate, method }: Work, authorization: Auth
   if (challenge === undefined) {
     const offers = offered.length === 0 ? 'none' : offered.join(', ')
     throw new AcmeError(`the CA offers no ${method} challenge for ${name}: it offers ${offers}`, {
+      type: 'unsupportedChallenge',
       hint: hintForMethod(certificate, method),
     })
   }

@@ -53,7 +53,7 @@ export interface Subproblem {
 export interface AcmeProblem extends ErrorOptions {
   /** HTTP status; absent when the CA was not reached. */
   readonly status?: number | undefined
-  /** Problem type with its prefix cut: `rateLimited`, `badNonce`, … (RFC 8555 section 6.7). */
+  /** Problem type with its prefix cut: `rateLimited`, `badNonce`, … (RFC 8555 section 6.7); `unsupportedChallenge` is ours. */
   readonly type?: string | undefined
   readonly subproblems?: readonly Subproblem[] | undefined
   /** Milliseconds to wait, from Retry-After, relative to the moment of the answer. */
