@@ -1,3 +1,5 @@
+import type { AccountMade } from '../accounts.ts'
+import { renderErrorFacts } from '../core/render-error.ts'
 import { commonHelp, exitCode } from './command.ts'
 import type { Command } from './command.ts'
 import { withApp } from './session.ts'
@@ -24,14 +26,17 @@ Example
       progress.clear()
       return made
     })
-    if (invocation.flag('json')) {
-      io.stdout.write(`${JSON.stringify(accounts, null, 2)}\n`)
-      return exitCode.done
+    const failed = accounts.some((one) => 'error' in one)
+    if (invocation.flag('json')) io.stdout.write(`${JSON.stringify(accounts, null, 2)}\n`)
+    for (const one of accounts) {
+      if ('error' in one) io.stderr.write(renderErrorFacts(one.error))
+      else if (!invocation.flag('json')) io.stdout.write(sayAccount(one))
     }
-    for (const { directory, account, made } of accounts) {
-      const { host } = new URL(directory)
-      io.stdout.write(`${made ? 'Made' : 'There was already'} the account at ${host}: ${account}\n`)
-    }
-    return exitCode.done
+    return failed ? exitCode.failed : exitCode.done
   },
+}
+
+function sayAccount({ directory, account, made }: Exclude<AccountMade, { error: unknown }>): string {
+  const { host } = new URL(directory)
+  return `${made ? 'Made' : 'There was already'} the account at ${host}: ${account}\n`
 }

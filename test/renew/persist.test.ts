@@ -61,6 +61,15 @@ describe.skipIf(missing)("a certificate with challenge: 'dns-persist-01'", () =>
     expect((await place.certs('history')).stdout).toContain(`made an account at ${place.proxy.directory}`)
   })
 
+  test('a CA that is down is an error, and makes no account', async () => {
+    place.proxy.fault('directory', { do: 'cut', when: 'before' })
+    const { exitCode, stdout, stderr } = await place.certs('account create --state ./elsewhere')
+    place.proxy.reset()
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' })
+    expect(stderr).toMatch(/^certs: error: reading the directory at 127\.0\.0\.1:\d+ failed: /m)
+    expect(place.deeds()).toMatchObject({ accounts: 0 })
+  })
+
   test('check prints the one record to set for each name, and plan, rollout and renew refuse without it', async () => {
     const check = await place.certs('check')
     expect(check.exitCode).toBe(1)
