@@ -66,7 +66,7 @@ async function installOnce(deployment: Deployment, { fleet, emit, signal }: Mean
   } catch (error) {
     if (!(error instanceof NodeError)) throw error
     if (error.left === 'degraded') throw await lookAgain(error, deployment, fleet)
-    if (error.left !== 'unknown') throw error
+    if (error.left !== 'unknown' || signal.aborted) throw error
     const again = await install(await fleet.reconnect(node), node, { ...order, forceReload: true })
     // The first try may have done the whole: what is there to go back to is what was live before it.
     return { ...again, outcome: 'installed', former: again.former ?? deployment.from }

@@ -14,17 +14,21 @@ export interface RolloutOrder {
   readonly emit: Emit
   /** Aborted: nodes in hand are finished, no other is started. */
   readonly signal: AbortSignal
+  /** This is the way back of another rollout. */
+  readonly back?: boolean
 }
 
 export interface Rollout {
   /** One result for each node of the waves, in their order. */
   readonly nodes: readonly NodeResult[]
   readonly halted?: string
+  /** Which nodes failed, when they were enough to halt, whether or not there was another one to start. */
+  readonly failed?: string
 }
 
 /** Brings one version to the nodes wave by wave, and starts no further node once enough of them failed. */
 export async function rollOut(order: RolloutOrder): Promise<Rollout> {
-  const { waves, settings, signal, emit, certificate } = order
+  const { waves, settings, signal, emit, certificate, back = false } = order
   const results = new Map<string, NodeResult>()
   let halted: string | undefined
 
@@ -32,7 +36,7 @@ export async function rollOut(order: RolloutOrder): Promise<Rollout> {
     if (index > 0 && settings.settleMs > 0) await pause(settings.settleMs, signal)
     halted = whyHalt(results, order)
     if (halted) break
-    emit({ kind: 'wave-started', certificate, wave: index + 1, waves: waves.length, nodes: wave })
+    emit({ kind: 'wave-started', certificate, wave: index + 1, waves: waves.length, nodes: wave, back })
     await runWave(wave, order, results)
   }
 
@@ -42,7 +46,8 @@ export async function rollOut(order: RolloutOrder): Promise<Rollout> {
   if (halted) emit({ kind: 'halted', certificate, because: halted, notStarted })
   const because = halted ?? 'it was not started'
   const nodes = all.map((node) => results.get(node) ?? { node, status: 'not-run' as const, because })
-  return halted ? { nodes, halted } : { nodes }
+  const failed = whyFailed(results, order)
+  return { nodes, ...(halted && { halted }), ...(failed && { failed }) }
 }
 
 async function runWave(
@@ -60,11 +65,11 @@ async function runWave(
   await Promise.all(started)
 }
 
-function whyHalt(
-  results: ReadonlyMap<string, NodeResult>,
-  { settings, signal }: RolloutOrder,
-): string | undefined {
-  if (signal.aborted) return 'the run was interrupted'
+function whyHalt(results: ReadonlyMap<string, NodeResult>, order: RolloutOrder): string | undefined {
+  return order.signal.aborted ? 'the run was interrupted' : whyFailed(results, order)
+}
+
+function whyFailed(results: ReadonlyMap<string, NodeResult>, { settings }: RolloutOrder): string | undefined {
   const failed = [...results.values()].filter(({ status }) => status === 'failed').map(({ node }) => node)
   if (failed.length < settings.haltAfter) return undefined
   return `${failed.join(', ')} failed, and haltAfter is ${settings.haltAfter}`

@@ -73,7 +73,7 @@ export interface AppOptions {
 const renewalRequestsAtOnce = 8
 
 export async function openApp(io: Io, options: AppOptions): Promise<App> {
-  const { env, cwd, home, uid, signal, now } = io
+  const { env, cwd, home, uid, signal, urgent, now } = io
   const settings = await loadConfig({
     file: options.config,
     state: options.state,
@@ -86,7 +86,7 @@ export async function openApp(io: Io, options: AppOptions): Promise<App> {
   const store = await openFiles(settings.state)
   const memory = openMemory({ store, now, signal })
   const withdrawals = openWithdrawals(store)
-  const fleet = createFleet(createConnect({ agentSocket: env['SSH_AUTH_SOCK'] }), signal)
+  const fleet = createFleet(createConnect({ agentSocket: env['SSH_AUTH_SOCK'] }), { signal, urgent })
   const run = `${now().toISOString().slice(0, 19)}Z-${io.random(3)}`
   const { emit } = options
 

@@ -1,7 +1,6 @@
-import { deploy } from '../deploy/deploy.ts'
 import { rollOut } from '../deploy/rollout.ts'
-import { rollBack } from '../deploy/roll-back.ts'
 import type { App } from './app.ts'
+import { applyToNode } from './apply-node.ts'
 import { atMost } from './at-most.ts'
 import type { Version } from './core/certificate.ts'
 import { CertsError, errorFacts, StateError } from './core/errors.ts'
@@ -11,7 +10,8 @@ import type { CertificateResult, NodeResult, RunResult } from './core/result.ts'
 import { sayParking } from './core/say-parking.ts'
 import { problemOf } from './core/plan-problems.ts'
 import { versionFacts } from './core/version.ts'
-import { recordIssuance, recordStep } from './record.ts'
+import { recordIssuance } from './record.ts'
+import { takeBack } from './take-back.ts'
 
 type IssuanceResult = CertificateResult['issuance']
 
@@ -56,9 +56,14 @@ async function rollOutCertificate(
     emit: app.emit,
     signal: app.io.signal,
   })
-  const changed = new Map(rollout.nodes.map((result) => [result.node, result]))
-  const nodes = plan.nodes.map((step) => changed.get(step.node) ?? resultOfUntouched(step))
-  return { certificate: plan.certificate, issuance, ...rollout, nodes }
+  const { results, halted } = await takeBack(plan, app, rollout)
+  const changed = new Map(results.map((result) => [result.node, result]))
+  const nodes = plan.nodes.map((step) => {
+    const { node, from, to } = step
+    const result = changed.get(node)
+    return result ? { from, to, ...result } : resultOfUntouched(step)
+  })
+  return { certificate: plan.certificate, issuance, nodes, ...(halted && { halted }) }
 }
 
 interface Provided {
@@ -118,45 +123,6 @@ async function storedVersion(
   const copy = { ...version, number }
   await store.addVersion(copy)
   return copy
-}
-
-interface NodeMeans {
-  readonly plan: CertificatePlan
-  readonly app: App
-  readonly version: Version | undefined
-}
-
-/** Changes one node; what it does and how it ended stand in the journal, the intent first. */
-async function applyToNode(step: NodePlan, { plan, app, version }: NodeMeans): Promise<NodeResult> {
-  const certificate = app.settings.certificates[plan.certificate]!
-  const node = app.settings.nodes[step.node]!
-  const to = step.action === 'roll-back' ? step.to : version?.number
-  try {
-    const done = await recordStep(app, { step, certificate: certificate.name, to }, () => {
-      const means = { fleet: app.fleet, emit: app.emit, signal: app.io.signal }
-      const { deadlineMs } = app.settings.rollout
-      const common = { node, certificate, now: app.io.now(), deadlineMs }
-      if (step.action === 'roll-back') return rollBack({ ...common, number: step.to! }, means)
-      const reloadOnly = step.action === 'reload'
-      return deploy(
-        {
-          ...common,
-          version: version!,
-          facts: versionFacts(version!),
-          reloadOnly,
-          from: step.from,
-          servedBefore: step.served,
-        },
-        means,
-      )
-    })
-    return { node: step.node, status: 'done', from: done.from ?? step.from, to: done.to, because: done.proof }
-  } catch (error) {
-    if (!(error instanceof CertsError)) throw error
-    app.emit({ kind: 'node-failed', node: step.node, certificate: certificate.name, error })
-    const because = error.message.replace(`${step.node}: `, '')
-    return { node: step.node, status: 'failed', from: step.from, to, because, error: errorFacts(error) }
-  }
 }
 
 function resultOfUntouched(step: NodePlan): NodeResult {

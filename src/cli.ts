@@ -30,16 +30,25 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   completion: () => import('./commands/completion.ts'),
 }
 
+/** A terminal tells the whole group of processes, and npm tells its child once more. */
+const sameKeystrokeMs = 1_000
+
 const signals = { SIGINT: 130, SIGTERM: 143 } as const
 
 async function main(argv: readonly string[]): Promise<number> {
-  const interruption = new AbortController()
+  const [interruption, urgency] = [new AbortController(), new AbortController()]
   let interruptedBy: keyof typeof signals | undefined
+  let since = 0
   const interrupt = (signal: keyof typeof signals): void => {
-    if (!interruptedBy)
+    if (!interruptedBy) {
       process.stderr.write(`certs: ${signal}: finishing what is in hand, starting nothing new\n`)
-    interruptedBy ??= signal
-    interruption.abort()
+      interruptedBy = signal
+      since = performance.now()
+      interruption.abort()
+    } else if (performance.now() - since > sameKeystrokeMs && !urgency.signal.aborted) {
+      process.stderr.write(`certs: ${signal} again: not waiting for nodes in hand, which end by themselves\n`)
+      urgency.abort()
+    }
   }
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
 
@@ -54,6 +63,7 @@ async function main(argv: readonly string[]): Promise<number> {
     now: () => new Date(),
     random: (bytes) => Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))).toString('hex'),
     signal: interruption.signal,
+    urgent: urgency.signal,
     commandLine: ['certs', ...argv].join(' '),
   }
   try {

@@ -15,6 +15,8 @@ export interface Io {
   readonly random: (bytes: number) => string
   /** Aborted by SIGINT and SIGTERM: what is in hand is finished, nothing new is started. */
   readonly signal: AbortSignal
+  /** Aborted by a second one: what is in hand is not waited for any more. */
+  readonly urgent: AbortSignal
   /** The command line as typed, for the lock and the journal. */
   readonly commandLine: string
 }

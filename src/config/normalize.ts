@@ -38,6 +38,7 @@ export function normalize(raw: RawConfig, place: Place): Settings {
       canary: raw.rollout?.canary ?? 1,
       waves: (raw.rollout?.waves ?? ['50%', '100%']).map((share) => Number.parseInt(share, 10) / 100),
       haltAfter: raw.rollout?.haltAfter ?? 1,
+      onHalt: raw.rollout?.onHalt ?? 'stay',
       maxNodes: raw.rollout?.maxNodes,
       concurrency: raw.rollout?.concurrency ?? 8,
       settleMs: parseDuration(raw.rollout?.settle ?? '0s') ?? 0,

@@ -99,6 +99,7 @@ export function configSchema(descriptions: Descriptions) {
       canary: z.int().min(0).optional(),
       waves: z.array(share).min(1).optional(),
       haltAfter: z.int().min(1).optional(),
+      onHalt: z.enum(['stay', 'rollback']).optional(),
       maxNodes: z.int().min(1).optional(),
       concurrency: z.int().min(1).max(1000).optional(),
       settle: duration.optional(),

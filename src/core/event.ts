@@ -89,6 +89,14 @@ export type RolloutEvent =
       readonly wave: number
       readonly waves: number
       readonly nodes: readonly string[]
+      /** Of the way back. */
+      readonly back: boolean
+    }
+  | {
+      readonly kind: 'going-back'
+      readonly certificate: string
+      readonly because: string
+      readonly nodes: readonly string[]
     }
   | {
       readonly kind: 'halted'

@@ -1,3 +1,4 @@
+import { sayCount } from './count.ts'
 import { sayInstant } from './duration.ts'
 import { table } from './paint.ts'
 import type { Paint } from './paint.ts'
@@ -28,14 +29,17 @@ function sayStatus({ status }: NodeResult, paint: Paint): string {
       return paint('green', 'right')
     case 'failed':
       return paint('red', 'failed')
+    case 'rolled-back':
+      return paint('yellow', 'rolled back')
     case 'not-run':
       return paint('yellow', 'not run')
   }
 }
 
 function sayVersions({ status, from, to }: NodeResult): string {
-  if (status === 'done' && from !== undefined && to !== undefined && from !== to) return `${from} → ${to}`
-  return `${(status === 'done' ? to : from) ?? '-'}`
+  const moved = status === 'done' || status === 'rolled-back'
+  if (moved && from !== undefined && to !== undefined && from !== to) return `${from} → ${to}`
+  return `${(moved ? to : from) ?? '-'}`
 }
 
 function sayResult({ certificate, issuance, nodes, halted }: CertificateResult): string {
@@ -45,7 +49,9 @@ function sayResult({ certificate, issuance, nodes, halted }: CertificateResult):
   if (issuance.status === 'failed') return `${certificate}: nothing was rolled out.`
   if (nodes.length === 0)
     return `${certificate}:${version} is stored${validity}; no node is configured for it.`
-  const stopped = halted === undefined ? '' : ` The rollout halted: ${halted}.`
+  const back = nodes.filter(({ status }) => status === 'rolled-back').length
+  const returned = back === 0 ? '' : `; ${sayCount(back, 'node')} went back`
+  const stopped = halted === undefined ? '' : ` The rollout halted: ${halted}${returned}.`
   if (issuance.number === undefined)
     return `${certificate}: ${good} of ${nodes.length} nodes are as asked for.${stopped}`
   return `${certificate}:${version} is on ${good} of ${nodes.length} nodes${validity}.${stopped}`

@@ -1,7 +1,10 @@
 import type { ErrorFacts } from './errors.ts'
 
-/** What became of one step. `not-run`: the rollout halted, or what it needed failed. */
-export type StepStatus = 'done' | 'failed' | 'not-run' | 'unchanged'
+/**
+ * What became of one step. `not-run`: the rollout halted, or what it needed failed. `rolled-back`: it was done, and taken
+ * back since others failed.
+ */
+export type StepStatus = 'done' | 'failed' | 'not-run' | 'unchanged' | 'rolled-back'
 
 export interface NodeResult {
   readonly node: string

@@ -57,7 +57,9 @@ export function sayEvent(event: Event): Saying | undefined {
     case 'node-failed':
       return bad(event.node, event.error.message.replace(`${event.node}: `, ''))
     case 'wave-started':
-      return busy(event.certificate, `${sayWave(event.wave, event.waves)}: ${event.nodes.join(', ')}`)
+      return busy(event.certificate, `${sayWave(event)}: ${event.nodes.join(', ')}`)
+    case 'going-back':
+      return bad(event.certificate, `rolling back, because ${event.because}: ${event.nodes.join(', ')}`)
     case 'halted':
       return bad(
         event.certificate,
@@ -75,7 +77,8 @@ const steps = {
   restored: 'live switched back',
 } as const
 
-function sayWave(wave: number, waves: number): string {
+function sayWave({ wave, waves, back }: Extract<Event, { kind: 'wave-started' }>): string {
+  if (back) return `way back, wave ${wave} of ${waves}`
   return wave === 1 && waves > 1 ? 'canary' : `wave ${wave} of ${waves}`
 }
 

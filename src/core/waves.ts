@@ -5,6 +5,8 @@ export interface RolloutSettings {
   readonly waves: readonly number[]
   /** The number of failed nodes that halts. */
   readonly haltAfter: number
+  /** What becomes of the nodes that were changed when a rollout fails. */
+  readonly onHalt: 'stay' | 'rollback'
   /** How many nodes one run may change without a person's `--force`; undefined: any number. */
   readonly maxNodes?: number | undefined
   /** How many nodes of one wave are changed side by side. */

@@ -10,6 +10,7 @@ import { refuseChanged } from '../../src/core/plan-changes.ts'
 import { decodePlan, encodePlan, isSavedPlan, refuseExpired, savePlan } from '../../src/core/saved-plan.ts'
 import type { Planned, SavedPlan } from '../../src/core/saved-plan.ts'
 import { describeSight } from '../../src/core/sight.ts'
+import type { RolloutSettings } from '../../src/core/waves.ts'
 import * as fleet from '../support/observed.ts'
 
 const stored = [fleet.version(3)]
@@ -33,7 +34,7 @@ function nodeOf(name: string, change: Partial<Node> = {}): Node {
 interface World {
   readonly observed?: Observed
   readonly certificate?: Certificate
-  readonly rollout?: typeof fleet.rollout
+  readonly rollout?: RolloutSettings
   readonly directory?: string
   readonly sally?: Partial<Node>
 }

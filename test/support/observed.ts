@@ -3,15 +3,17 @@ import type { Certificate, FileKind, Leaf } from '../../src/core/certificate.ts'
 import type { Inspection, Lineage, LiveEntry, Served } from '../../src/core/node.ts'
 import type { NodeObservation, Observed } from '../../src/core/observed.ts'
 import type { VersionFacts } from '../../src/core/version.ts'
+import type { RolloutSettings } from '../../src/core/waves.ts'
 
 /** Plain data for tests of decisions: the fleet of the incident, on 2026-11-23. */
 export const now = new Date('2026-11-23T12:00:00Z')
 export const name = 'media.hachyderm.io'
 export const cdn = ['cdn-frankfurt-1', 'cdn-fremont-1', 'sally', 'esme']
-export const rollout = {
+export const rollout: RolloutSettings = {
   canary: 1,
   waves: [0.5, 1],
   haltAfter: 1,
+  onHalt: 'stay',
   concurrency: 8,
   settleMs: 0,
   deadlineMs: 30_000,
