@@ -68,7 +68,7 @@ function parseChallenge(value: unknown, method: ChallengeMethod, origin: Origin)
     const field = read.value['issuerDomainNames'] === undefined ? 'issuer-domain-names' : 'issuerDomainNames'
     const issuers = readIssuers(read.value[field]) ?? read.fail(field)
     const uri = read.value['accounturi']
-    const usable = typeof uri === 'string' && /^[!-:<-~]{1,2000}$/.test(uri)
+    const usable = typeof uri === 'string' && /^[!-:<-~]{1,2000}$/.test(uri) && URL.canParse(uri)
     return { method, ...common, issuers, accountUri: usable ? uri : undefined }
   }
   const token = read.text('token')

@@ -35,7 +35,7 @@ export function findPersist(standing: Standing, wish: PersistWish, now: Date): P
   const lacking = judged.flatMap(({ shown, verdict }) =>
     verdict.kind === 'lacking' ? [{ shown, because: verdict.because }] : [],
   )
-  const what = `dns-persist-01 of ${sayNames(wish)}`
+  const what = `dns-persist-01 of ${sayNames(wish)} for ${new URL(wish.account.url).host}`
   const record = showPersistTxt(name, persistValue(wish))
   const [first] = lacking
   if (first) {

@@ -49,7 +49,7 @@ describe('an authorization', () => {
       issuers,
       accountUri: accounturi,
     })
-    for (const unusable of [7, '', 'a b', 'x;policy=wildcard', 'x'.repeat(2_001)]) {
+    for (const unusable of [7, '', 'a b', 'account-1', 'x;policy=wildcard', 'x'.repeat(2_001)]) {
       const challenge = { ...persist, issuerDomainNames: issuers, accounturi: unusable }
       expect(parse([challenge], 'dns-persist-01').challenge).toMatchObject({ accountUri: undefined })
     }

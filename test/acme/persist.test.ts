@@ -62,6 +62,7 @@ describe.skipIf(missing)('dns-persist-01 with pebble and bind9', () => {
   })
 
   const acme = () => ({ directory: proxy.directory, contact: [], caBundle: pebble.caBundle })
+  const host = () => new URL(proxy.directory).host
   const issue = (names: readonly string[]) => controller.issue({ names, method, acme: acme(), solver })
   const refused = async (names: readonly string[]): Promise<Error> =>
     issue(names).then(
@@ -97,7 +98,7 @@ describe.skipIf(missing)('dns-persist-01 with pebble and bind9', () => {
     const error = await refused(['hachyderm.io', '*.hachyderm.io'])
     expect(error).toBeInstanceOf(ProviderError)
     expect(error).toMatchObject({
-      message: `dns-persist-01 of *.hachyderm.io fails at TXT ${record}: it lacks policy=wildcard, so it does not prove *.hachyderm.io`,
+      message: `dns-persist-01 of *.hachyderm.io for ${host()} fails at TXT ${record}: it lacks policy=wildcard, so it does not prove *.hachyderm.io`,
       hints: [
         `set in the zone hachyderm.io: ${record}. 3600 IN TXT "${issuer}; accounturi=${account}; policy=wildcard"`,
       ],
@@ -109,8 +110,7 @@ describe.skipIf(missing)('dns-persist-01 with pebble and bind9', () => {
 
   test('a record whose name is a CNAME is looked at where it leads', async () => {
     expect(await refused(['led.hachyderm.io'])).toMatchObject({
-      message:
-        'dns-persist-01 of led.hachyderm.io fails at TXT led.persist.nivenly.org: no TXT record stands there',
+      message: `dns-persist-01 of led.hachyderm.io for ${host()} fails at TXT led.persist.nivenly.org: no TXT record stands there`,
       hints: [expect.stringContaining('set in the zone persist.nivenly.org: led.persist.nivenly.org. 3600')],
     })
     await set('led.persist.nivenly.org')

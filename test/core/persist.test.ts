@@ -130,7 +130,7 @@ describe('in words', () => {
       kind: 'lacking',
       facts: {
         message:
-          'dns-persist-01 of *.example.com fails at TXT _validation-persist.example.com: no TXT record stands there',
+          'dns-persist-01 of *.example.com for ca.example fails at TXT _validation-persist.example.com: no TXT record stands there',
         hints: [
           `set in the zone example.com: _validation-persist.example.com. 3600 IN TXT "ca.example; accounturi=${url}; policy=wildcard"`,
         ],
@@ -143,7 +143,7 @@ describe('in words', () => {
       kind: 'lacking',
       facts: {
         message:
-          'dns-persist-01 of example.com fails at TXT _validation-persist.example.com at ns2.example.com (192.0.2.2), unlike the other name servers: no TXT record there is for ca.example or ca2.example',
+          'dns-persist-01 of example.com for ca.example fails at TXT _validation-persist.example.com at ns2.example.com (192.0.2.2), unlike the other name servers: no TXT record there is for ca.example or ca2.example',
         hints: [
           expect.stringContaining('wait until all have it'),
           expect.stringContaining('set in the zone'),
@@ -160,7 +160,7 @@ describe('in words', () => {
       value: until(31),
       note: {
         message:
-          'dns-persist-01 of example.com ends in 29 days: TXT _validation-persist.example.com says persistUntil 2026-12-22 12:00 UTC',
+          'dns-persist-01 of example.com for ca.example ends in 29 days: TXT _validation-persist.example.com says persistUntil 2026-12-22 12:00 UTC',
         hints: [expect.stringContaining('set it anew, later or without: _validation-persist')],
       },
     })

@@ -23,6 +23,7 @@ describe.skipIf(missing)("a certificate with challenge: 'dns-persist-01'", () =>
   })
   afterAll(async () => place?.[Symbol.asyncDispose]())
 
+  const host = () => new URL(place.proxy.directory).host
   const updates = (): number => place.named.log().split('updating zone').length - 1
   const lineOf = (text: string, at: string): string => {
     const found = new RegExp(
@@ -38,7 +39,7 @@ describe.skipIf(missing)("a certificate with challenge: 'dns-persist-01'", () =>
       const { exitCode, stdout, stderr } = await place.certs(command)
       expect(exitCode).toBe(1)
       expect(stdout + stderr).toContain(
-        `dns-persist-01 of ${name} needs an account at ${new URL(place.proxy.directory).host}, which TXT ${record} must name: there is none yet\n`,
+        `dns-persist-01 of ${name} needs an account at ${host()}, which TXT ${record} must name: there is none yet\n`,
       )
       expect(stdout + stderr).toContain('hint: make it: certs account create\n')
     }
@@ -84,7 +85,7 @@ describe.skipIf(missing)("a certificate with challenge: 'dns-persist-01'", () =>
       const { exitCode, stdout, stderr } = await place.certs(command)
       expect(exitCode).toBe(1)
       expect(stdout + stderr).toContain(
-        `dns-persist-01 of ${name} fails at TXT ${record}: no TXT record stands there\n`,
+        `dns-persist-01 of ${name} for ${host()} fails at TXT ${record}: no TXT record stands there\n`,
       )
       expect(stdout + stderr).toContain(`hint: set in the zone fleet.example: ${line}\n`)
     }
@@ -130,7 +131,7 @@ describe.skipIf(missing)("a certificate with challenge: 'dns-persist-01'", () =>
   test('a record that ends soon is told by check and by the run that uses it, once', async () => {
     await set(`${line.slice(0, -1)}; persistUntil=${Math.floor(Date.now() / 1000) + 20 * 86_400 + 600}"`)
     const said = new RegExp(
-      `dns-persist-01 of ${name} ends in 20 days: TXT ${record} says persistUntil 20`,
+      `dns-persist-01 of ${name} for ${host()} ends in 20 days: TXT ${record} says persistUntil 20`,
       'g',
     )
     const check = await place.certs('check')
