@@ -8,7 +8,7 @@ import { type Authorization, parseAuthorization } from './authorization.ts'
 import { createClient, nonceOf } from './client.ts'
 import { fetchDirectory } from './directory.ts'
 import type { Pace } from './pace.ts'
-import { isObject, problemError } from './problem.ts'
+import { problemError } from './problem.ts'
 import { retry } from './retry.ts'
 import { retryAfterMs } from './retry-after.ts'
 import { type Answer, createTransport } from './transport.ts'
@@ -171,10 +171,10 @@ export function openCa({ settings, accountKey, accountUrl, now, signal, pace }: 
     orders: async () => {
       const origin = at("listing the account's orders")
       if (account === undefined) return undefined
-      const body = jsonOf(await get(account, origin), origin)
-      if (!isObject(body) || typeof body['orders'] !== 'string') return undefined
+      const { orders } = parseAccount(jsonOf(await get(account, origin), origin), origin)
+      if (orders === undefined) return undefined
       const found: string[] = []
-      let page: string | undefined = checkUrl(body['orders'], origin)
+      let page: string | undefined = checkUrl(orders, origin)
       for (let pages = 0; page !== undefined && pages < maxOrderPages; pages++) {
         const answer: Answer = await get(page, origin)
         found.push(...parseOrderList(jsonOf(answer, origin), origin))

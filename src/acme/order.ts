@@ -3,14 +3,11 @@ import { AcmeError } from '../core/errors.ts'
 import { judgeProfile } from '../core/profile.ts'
 import { journaled } from './issuance.ts'
 import { issuerOf } from './issuers.ts'
-import { listOrders, openOrderFile } from './order-record.ts'
+import { findLost, readLiving, rememberNames } from './lost-order.ts'
 import { backoffMs, pause } from './pace.ts'
 import { retry } from './retry.ts'
 import type { Order, OrderStatus } from './wire.ts'
 import { recordOf, retire, sameNames, type Work } from './work.ts'
-
-/** Lost orders are looked for among so many of the newest; a CA may keep all that ever were. */
-const ordersLookedAt = 60
 
 /** The order to go on with: the one an earlier run began, when it still can lead somewhere, or a new one. */
 export async function currentOrder(
@@ -118,44 +115,13 @@ export async function settle(work: Work, url: string, status: OrderStatus): Prom
   }
 }
 
-/** Undefined when the CA has dropped the order or it can't succeed: then a new one does no harm. */
-async function readLiving({ ca, names }: Work, url: string): Promise<Order | undefined> {
-  try {
-    const order = await ca.order(url)
-    return order.status === 'invalid' || !sameNames(order.names, names) ? undefined : order
-  } catch (error) {
-    if (error instanceof AcmeError && [403, 404, 410].includes(error.status ?? 0)) return undefined
-    throw error
-  }
-}
-
-/** An order that was made while nobody could write down its URL (RFC 8555 section 7.1.2.1). */
-async function findLost(work: Work): Promise<Order | undefined> {
-  const { ca, deps } = work
-  const urls = await ca.orders().catch((error: unknown) => {
-    if (error instanceof AcmeError && error.status !== undefined && error.status < 500) return undefined
-    throw error
-  })
-  if (urls === undefined) return undefined
-  const known = await Promise.all(
-    (await listOrders(deps.store)).map(
-      async (name) => (await openOrderFile(deps.store, name)).value?.orderUrl,
-    ),
-  )
-  for (const url of urls.slice(-ordersLookedAt).toReversed()) {
-    if (known.includes(url)) continue
-    const order = await readLiving(work, url)
-    if (order?.status === 'pending' || order?.status === 'ready') return order
-  }
-  return undefined
-}
-
 async function adopt(work: Work, order: Order, resumed: boolean): Promise<Order> {
   await work.file.update({ orderUrl: order.url })
   return announced(work, order, resumed)
 }
 
 function announced({ deps, certificate }: Work, order: Order, resumed: boolean): Order {
+  rememberNames(deps.store, order)
   deps.emit({ kind: 'order-created', certificate, url: order.url, resumed })
   return order
 }

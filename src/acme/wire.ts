@@ -29,6 +29,11 @@ export interface Directory {
   readonly date?: Date | undefined
 }
 
+export interface Account {
+  /** Where its orders are listed, as the CA gave it; absent where it has no such list. */
+  readonly orders?: unknown
+}
+
 export type OrderStatus = 'pending' | 'ready' | 'processing' | 'valid' | 'invalid'
 
 export interface Order {
@@ -78,12 +83,13 @@ export function parseDirectory(value: unknown, origin: Origin): Directory {
 }
 
 /** Throws AcmeError when this is no account that may be used (RFC 8555 section 7.1.2). */
-export function parseAccount(value: unknown, origin: Origin): void {
+export function parseAccount(value: unknown, origin: Origin): Account {
   const read = reader(value, origin)
   const status = read.text('status')
   if (status !== 'valid') {
     throw new AcmeError(`${origin.step} failed: the account is ${printable(status, 50)}`)
   }
+  return { orders: read.value['orders'] }
 }
 
 /** One to ten domain names in the one form that can be compared; undefined where there is anything else. */

@@ -34,7 +34,7 @@ const maxBytes = 100_000
 export function checkIssued(pem: string, wanted: Wanted): Issued {
   const blocks = blocksOf(pem)
   const [leaf, ...above] = blocks.map(parse)
-  if (leaf === undefined) return refuse('it holds no certificate')
+  if (leaf === undefined) return refuse('it holds no certificate', garbled)
   const facts = factsOf(leaf)
   checkKey(facts, wanted)
   checkNames(facts, wanted.names)
@@ -62,16 +62,19 @@ function blocksOf(pem: string): string[] {
   const text = pem.replaceAll('\r\n', '\n')
   const blocks = splitPem(text)
   const around = text.replaceAll(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g, '')
-  if (around.trim() !== '') refuse('something else than certificates is in it')
+  if (around.trim() !== '') refuse('something else than certificates is in it', garbled)
   if (blocks.length > 10) refuse(`its chain has ${blocks.length} certificates`)
   return blocks
 }
+
+/** Of the certificate itself it says nothing, and another order would cost one more of what the CA allows. */
+const garbled: Cure = { curable: true, hint: 'the next run downloads it again, by the same order' }
 
 function parse(block: string): X509Certificate {
   try {
     return new X509Certificate(block)
   } catch {
-    return refuse('one of its certificates does not parse')
+    return refuse('one of its certificates does not parse', garbled)
   }
 }
 
@@ -156,7 +159,7 @@ function refuse(cause: string, { curable = false, hint }: Cure = {}): never {
 }
 
 interface Cure {
-  /** The fault is here and not in the certificate: the same one passes when it is mended. */
+  /** The fault is not in the certificate: the same one passes when what is wrong here or on the way is mended. */
   readonly curable?: boolean
   readonly hint?: string | undefined
 }

@@ -9,9 +9,9 @@ import {
   pace,
   problemDocument,
   startFaultyCa,
-  withBody,
 } from '../support/faulty-ca.ts'
 import { type Controller, createController } from '../support/issuing.ts'
+import { nonsense, passing } from '../support/bad-answers.ts'
 import { createLedger } from '../support/pebble-ledger.ts'
 
 const all = process.env['CERTS_FAULTS'] === 'all'
@@ -23,24 +23,6 @@ beforeAll(async () => {
 beforeEach(() => faulty.proxy.reset())
 afterAll(() => faulty[Symbol.asyncDispose]())
 
-const passing: Readonly<Record<string, Fault>> = {
-  'HTTP 500': { do: 'answer', status: 500, body: problemDocument('serverInternal') },
-  'HTTP 503 with a web page': { do: 'answer', status: 503, headers: { 'retry-after': '0' }, body: '<html>' },
-  'a connection cut before': { do: 'cut', when: 'before' },
-  'a connection cut after the CA has acted': { do: 'cut', when: 'after' },
-  'no answer at all': { do: 'hang' },
-  'no answer after the CA has acted': { do: 'hang', when: 'after' },
-  'half an answer': { do: 'truncate' },
-}
-const nonsense: Readonly<Record<string, Fault>> = {
-  'a web page with status 200': withBody('<html>Welcome</html>'),
-  'an empty body': withBody(''),
-  'truncated JSON': withBody('{"status": "val'),
-  'JSON of another shape': withBody('[[]]'),
-  'JSON with wrong types': withBody(
-    '{"status":7,"orders":{},"identifiers":[null],"authorizations":"x","challenges":3}',
-  ),
-}
 /** What is only asked when an order was lost, and what an issuance never asks. */
 const rare: readonly RequestKind[] = ['account', 'orders', 'renewalInfo', 'keyChange', 'revokeCert']
 const always = requestKinds.filter((kind) => !rare.includes(kind))

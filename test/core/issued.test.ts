@@ -225,10 +225,10 @@ describe('refuses', () => {
     expect(check).toThrow(cause)
   })
 
-  test('and says what can be mended here: the clock and the given roots', () => {
-    const refusal = (change: Partial<Wanted>): RefusedCertificate => {
+  test('and says what is no fault of the certificate: the clock, the given roots, an answer that is garbled', () => {
+    const refusal = (change: Partial<Wanted>, pem = good()): RefusedCertificate => {
       try {
-        checkIssued(good(), { ...pki.wanted, ...change })
+        checkIssued(pem, { ...pki.wanted, ...change })
       } catch (error) {
         if (error instanceof RefusedCertificate) return error
       }
@@ -238,6 +238,9 @@ describe('refuses', () => {
     expect(refusal({ roots: pki.otherRoot.cert }).curable).toBe(true)
     expect(refusal({ now: new Date(Date.now() + 91 * dayMs) }).curable).toBe(false)
     expect(refusal({ names: ['other.example'] }).curable).toBe(false)
+    for (const answer of ['', '<html>', good().slice(0, -40), good().replace(/(?<=\n)MII.{20}/, 'AAAA')]) {
+      expect(refusal({}, answer).curable).toBe(true)
+    }
   })
 })
 

@@ -54,6 +54,8 @@ export interface AcmeProxy extends AsyncDisposable {
   swallowed(): readonly RequestKind[]
   /** Applies to the next `times` requests of the kind (all by default), after `skip` of them. */
   fault(kind: RequestKind, fault: Fault, options?: FaultOptions): void
+  /** How many of the faults told with `times` have not come to pass yet, by kind. */
+  left(): Readonly<Partial<Record<RequestKind, number>>>
   reset(): void
 }
 
@@ -123,6 +125,13 @@ export async function startAcmeProxy(upstream: string, ca: TestCa): Promise<Acme
     swallowed: () => swallowed,
     fault: (kind, fault, { times = Infinity, skip = 0, unless } = {}) =>
       void rules.push({ kind, fault, times, skip, unless }),
+    left: () => {
+      const open = Map.groupBy(
+        rules.filter(({ times }) => times > 0 && times < Infinity),
+        ({ kind }) => kind,
+      )
+      return Object.fromEntries([...open].map(([kind, those]) => [kind, those.length]))
+    },
     reset: () => {
       seen = []
       swallowed = []

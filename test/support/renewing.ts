@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Pace } from '../../src/acme/pace.ts'
 import type { Attempts } from '../../src/core/backoff.ts'
 import { openFiles } from '../../src/state/files.ts'
 import { command, type Ran } from '../lab/command.ts'
@@ -15,6 +16,7 @@ import { createTestCa } from './test-ca.ts'
 
 const program = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 const killer = fileURLToPath(new URL('./kill-at.ts', import.meta.url))
+const pacer = fileURLToPath(new URL('./pace-of.ts', import.meta.url))
 
 /** A controller without nodes, before a real CA (behind a proxy that misbehaves as told) and a real name server. */
 export interface Renewing extends AsyncDisposable {
@@ -28,6 +30,8 @@ export interface Renewing extends AsyncDisposable {
   start(line: string): ChildProcess
   /** Puts the last failure of a certificate into the past. */
   age(certificate: string, ms: number): Promise<void>
+  /** Certificates whose last attempt has failed. */
+  failing(): Promise<string[]>
   attempts(certificate: string): Promise<Attempts | undefined>
   /** What the CA did since the last time this was asked. */
   deeds(): Deeds
@@ -36,6 +40,8 @@ export interface Renewing extends AsyncDisposable {
 export interface RunOptions {
   /** The event at which the run is killed. */
   readonly killAt?: string
+  /** Deadlines at the CA that differ from what they are. */
+  readonly pace?: Partial<Pace>
 }
 
 export interface RenewingOptions {
@@ -76,9 +82,14 @@ export async function startRenewing(options: RenewingOptions): Promise<Renewing>
     pebble,
     proxy,
     state,
-    certs: (line, { killAt } = {}) => {
-      const killing = killAt && { NODE_OPTIONS: `--import=${killer}`, CERTS_TEST_KILL_AT: killAt }
-      return command([process.execPath, ...argv(line)], { cwd: folder, env: { ...env, ...killing } })
+    certs: (line, { killAt, pace: paced } = {}) => {
+      const before = [...(killAt ? [killer] : []), ...(paced ? [pacer] : [])]
+      const told = {
+        NODE_OPTIONS: before.map((file) => `--import=${file}`).join(' '),
+        CERTS_TEST_KILL_AT: killAt,
+        CERTS_TEST_PACE: JSON.stringify(paced),
+      }
+      return command([process.execPath, ...argv(line)], { cwd: folder, env: { ...env, ...told } })
     },
     start: (line) =>
       spawn(process.execPath, argv(line), { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] }),
@@ -90,6 +101,10 @@ export async function startRenewing(options: RenewingOptions): Promise<Renewing>
       const { at, refusedUntil } = found.value
       const aged = { ...found.value, at: back(at), ...(refusedUntil && { refusedUntil: back(refusedUntil) }) }
       await store.put(`attempts/${certificate}`, aged, found.revision)
+    },
+    async failing() {
+      await using store = await openFiles(state)
+      return (await store.list('attempts')).map((key) => key.slice('attempts/'.length))
     },
     async attempts(certificate) {
       await using store = await openFiles(state)
