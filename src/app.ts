@@ -44,8 +44,8 @@ export interface App extends AsyncDisposable {
   readonly renewalInfo: RenewalInformation
   /** Writes down what the CA said, in a run that holds the lock; any other writes nothing. */
   keepRenewalInfo(): Promise<void>
-  /** Takes up or begins the order and returns the stored version. */
-  issue(certificate: Certificate, number: number): Promise<Version>
+  /** Takes up or begins the order at the CA with this directory, and returns the stored version. */
+  issue(certificate: Certificate, number: number, at: IssueAt): Promise<Version>
   /** Tells the CA that issued it; nothing else. */
   revoke(version: Version, reason: Reason): Promise<void>
   readonly accountKey: AccountKey
@@ -61,6 +61,12 @@ export interface AccountKey {
   find(directory: string): Promise<Rotatable>
   /** Changes it at the CA; an open rotation is brought to its end instead. */
   rotate(directory: string): Promise<Rotation>
+}
+
+export interface IssueAt {
+  readonly directory: string
+  /** Another CA is tried when this one fails. */
+  readonly impatient: boolean
 }
 
 export interface AppOptions {
@@ -128,13 +134,13 @@ export async function openApp(io: Io, options: AppOptions): Promise<App> {
     async keepRenewalInfo() {
       if (locked) await renewalInfo.keep()
     },
-    async issue(certificate, number) {
+    async issue(certificate, number, { directory, impatient }) {
       const { issue } = await import('./acme/issue.ts')
       const { beforeOrder } = memory
       const deps = { store, solver: await solver(certificate), emit, now, signal, run, beforeOrder }
       await withdrawals.refuseOrder(certificate.name)
       const version = await issue(
-        { certificate, number, acme: await cas.settings(cas.all[0].directory) },
+        { certificate, number, acme: await cas.settings(directory), impatient },
         deps,
       )
       await withdrawals.settle(certificate.name)

@@ -2,6 +2,8 @@ import { rollOut } from '../deploy/rollout.ts'
 import type { App } from './app.ts'
 import { applyToNode } from './apply-node.ts'
 import { atMost } from './at-most.ts'
+import { openFallback } from './fallback.ts'
+import type { Fallback } from './fallback.ts'
 import type { Version } from './core/certificate.ts'
 import { CertsError, errorFacts, StateError } from './core/errors.ts'
 import type { ErrorFacts } from './core/errors.ts'
@@ -10,7 +12,6 @@ import type { CertificateResult, NodeResult, RunResult } from './core/result.ts'
 import { sayParking } from './core/say-parking.ts'
 import { problemOf } from './core/plan-problems.ts'
 import { versionFacts } from './core/version.ts'
-import { recordIssuance } from './record.ts'
 import { takeBack } from './take-back.ts'
 
 type IssuanceResult = CertificateResult['issuance']
@@ -25,8 +26,9 @@ const ordersAtOnce = 20
  */
 export async function apply(plan: Plan, app: App): Promise<RunResult> {
   const [ordering, rolling] = [atMost(ordersAtOnce), atMost(1)]
+  const fallback = openFallback(app)
   const applying = plan.certificates.map(async (each) => {
-    const provided = await ordering(() => provideVersion(each, app))
+    const provided = await ordering(() => provideVersion(each, app, fallback))
     return rolling(() => rollOutCertificate(each, app, provided))
   })
   // A fault of ours is thrown only when nothing is at work any more.
@@ -72,7 +74,7 @@ interface Provided {
 }
 
 /** Issues what is to be issued, or reads the stored version; a failure becomes the result. */
-async function provideVersion(plan: CertificatePlan, app: App): Promise<Provided> {
+async function provideVersion(plan: CertificatePlan, app: App, fallback: Fallback): Promise<Provided> {
   const { issuance } = plan
   try {
     switch (issuance.kind) {
@@ -93,13 +95,12 @@ async function provideVersion(plan: CertificatePlan, app: App): Promise<Provided
       }
       case 'issue': {
         if (app.io.signal.aborted) return { issuance: { status: 'failed', error: neverBegun(plan) } }
-        const version = await app.memory.attempt(plan.certificate, () =>
-          recordIssuance(app, { ...issuance, certificate: plan.certificate }, () =>
-            app.issue(app.settings.certificates[plan.certificate]!, issuance.number),
-          ),
+        const { version, ca, passedOver } = await app.memory.attempt(plan.certificate, (tries) =>
+          fallback.issue(app.settings.certificates[plan.certificate]!, issuance, tries),
         )
-        const { leaf } = versionFacts(version)
-        return { issuance: { status: 'done', number: version.number, notAfter: leaf.notAfter }, version }
+        const { notAfter } = versionFacts(version).leaf
+        const { number } = version
+        return { issuance: { status: 'done', number, notAfter, ca: ca.name, passedOver }, version }
       }
     }
   } catch (error) {

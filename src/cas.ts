@@ -42,6 +42,7 @@ export function openCas(all: Settings['cas'], means: { env: Environment; store: 
       const { eab, place, contact, profile, preferredChain } = ca
       return {
         place,
+        fallback: ca !== all[0],
         directory,
         contact,
         profile,
@@ -71,7 +72,7 @@ export function openCas(all: Settings['cas'], means: { env: Environment; store: 
 
 function notConfigured(failed: string, directory: string): ConfigError {
   return new ConfigError(`${failed}: ${directory} is no longer configured`, {
-    hint: `put it back for this: acme: { directory: '${directory}' }`,
+    hint: `put it back: acme: { …, fallback: [{ directory: '${directory}' }] }`,
   })
 }
 

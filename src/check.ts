@@ -1,5 +1,6 @@
 import { inspect } from '../deploy/inspect.ts'
 import type { App } from './app.ts'
+import type { CaSettings } from './config/settings.ts'
 import type { Certificate } from './core/certificate.ts'
 import { findDrift } from './core/drift.ts'
 import { sayCount } from './core/count.ts'
@@ -16,6 +17,8 @@ export interface CheckFinding {
   readonly on: string
   readonly said: string
   readonly error?: ErrorFacts
+  /** Nothing fails for it today: only another CA than the first could not be used. */
+  readonly warning?: ErrorFacts
 }
 
 /** The CAA records that would lock issuance for all configured names to our account. */
@@ -52,7 +55,7 @@ export async function checkAll(app: App): Promise<CheckFinding[]> {
       return 'readable'
     }),
     ...Object.keys(settings.dns).map((name) => attempt('secret', `dns.${name}`, () => askSecret(app, name))),
-    attempt('CA', app.cas.all[0].directory, () => askCa(looks)),
+    ...app.cas.all.map(({ directory }) => attempt('CA', directory, () => askCa(looks, directory))),
     ...certificates
       .filter(({ challenge }) => challenge === 'dns-01')
       .flatMap((certificate) =>
@@ -60,12 +63,12 @@ export async function checkAll(app: App): Promise<CheckFinding[]> {
           attempt('DNS', name, () => askDns(app, looks, { certificate, name })),
         ),
       ),
-    ...proofsOf(app).map((proof) => attempt('CAA', proof.identifier, () => askCaa(looks, proof))),
+    ...proofsOf(app).flatMap((proof) => app.cas.all.map((ca) => checkCaa(app, looks, { proof, ca }))),
     ...nodes.map((node) => attempt('node', node.name, () => askNode(app, node))),
   ]
   const standing = certificates
     .filter(({ challenge }) => challenge === 'dns-persist-01')
-    .map((certificate) => askStanding(app, looks, certificate))
+    .flatMap((certificate) => app.cas.all.map((ca) => askStanding(app, looks, { certificate, ca })))
   const [found, stand] = await Promise.all([Promise.all(checks), Promise.all(standing)])
   return [...found, ...stand.flat()]
 }
@@ -74,19 +77,20 @@ export async function checkAll(app: App): Promise<CheckFinding[]> {
 async function askStanding(
   app: App,
   looks: PreflightLooks,
-  certificate: Certificate,
+  { certificate, ca }: { readonly certificate: Certificate; readonly ca: CaSettings },
 ): Promise<CheckFinding[]> {
-  const looked = await lookAtStanding(app, looks, certificate)
+  const looked = await lookAtStanding(app, looks, { certificate, directory: ca.directory })
   return Promise.all(
-    looked.map((one) =>
-      attempt('DNS', one.identifier, async () => {
+    looked.map(async (one) => {
+      const finding = await attempt('DNS', `${one.identifier}${sayCa(app, ca)}`, async () => {
         if ('error' in one) throw refusal(one.error)
         if ('note' in one && one.note) throw refusal(one.note)
         await askServers(looks, one.zone)
         if ('stands' in one) return `TXT ${one.name} in zone ${one.zone} stands: ${one.stands}`
         return `TXT ${one.name} in zone ${one.zone} was not looked at: the CA could not be asked`
-      }),
-    ),
+      })
+      return judgeFor(app, ca, finding)
+    }),
   )
 }
 
@@ -121,8 +125,8 @@ async function askSecret(app: App, name: string): Promise<string> {
   return 'readable'
 }
 
-async function askCa(looks: PreflightLooks): Promise<string> {
-  const { profiles, clock, profile } = await looks.ca()
+async function askCa(looks: PreflightLooks, directory: string): Promise<string> {
+  const { profiles, clock, profile } = await looks.ca(directory)
   const obstacle = clock ?? profile
   if (obstacle) throw refusal(obstacle)
   return profiles.length === 0
@@ -130,9 +134,34 @@ async function askCa(looks: PreflightLooks): Promise<string> {
     : `answers, profiles ${profiles.map(({ name }) => name).join(', ')}`
 }
 
-async function askCaa(looks: PreflightLooks, { identifier, methods }: Proof): Promise<string> {
+interface CaaAsked {
+  readonly proof: Proof
+  readonly ca: CaSettings
+}
+
+async function checkCaa(app: App, looks: PreflightLooks, { proof, ca }: CaaAsked): Promise<CheckFinding> {
+  const on = `${proof.identifier}${sayCa(app, ca)}`
+  return judgeFor(app, ca, await attempt('CAA', on, () => askCaa(looks, proof, ca.directory)))
+}
+
+/** Where there is a choice. */
+function sayCa({ cas }: App, { name }: CaSettings): string {
+  return cas.all.length === 1 ? '' : ` by ${name}`
+}
+
+/** What keeps only a fallback from issuing is a warning: the first CA still does. */
+function judgeFor({ cas }: App, ca: CaSettings, { error, ...finding }: CheckFinding): CheckFinding {
+  if (!error) return finding
+  return ca === cas.all[0] ? { ...finding, error } : { ...finding, warning: error }
+}
+
+async function askCaa(
+  looks: PreflightLooks,
+  { identifier, methods }: Proof,
+  directory: string,
+): Promise<string> {
   // Why the CA can't be asked is said once, where it is looked at by itself.
-  const asked = await looks.ca().catch((error: unknown) => {
+  const asked = await looks.ca(directory).catch((error: unknown) => {
     if (error instanceof CertsError) return undefined
     throw error
   })

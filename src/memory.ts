@@ -1,4 +1,4 @@
-import { beginAttempt, endAttempt } from './core/backoff.ts'
+import { addRefusal, beginAttempt, endAttempt, forgetFailures } from './core/backoff.ts'
 import type { Attempts } from './core/backoff.ts'
 import { judgeBudget, judgeUsage, limitsOf } from './core/budget.ts'
 import type { Limits, Spending } from './core/budget.ts'
@@ -6,7 +6,7 @@ import { AcmeError, CertsError } from './core/errors.ts'
 import { sayInstant } from './core/duration.ts'
 import { liftHold, mergeHolds } from './core/hold.ts'
 import type { Hold } from './core/hold.ts'
-import type { Observed } from './core/observed.ts'
+import type { Budget } from './core/observed.ts'
 import { openLedger } from './ledger.ts'
 import type { Ledger } from './ledger.ts'
 import type { Store } from './state/store.ts'
@@ -16,14 +16,21 @@ export interface Memory {
   /** Lists once what there is, and reads a certificate's part when it is asked for; most have none. */
   recall(): Promise<(certificate: string) => Promise<Recollection>>
   /** What the CA at this directory allows, and what is used of it; undefined where its limits are not known. */
-  budget(directory: string): Promise<Observed['budget']>
+  budget(directory: string): Promise<Budget | undefined>
   /** Writes an order down before it is sent. Throws AcmeError when a limit of the CA is used up. */
   readonly beforeOrder: (order: Order) => Promise<void>
   /** Runs one issuance; what it comes to is remembered, and so is that it began when this process dies in it. */
-  attempt<T>(certificate: string, act: () => Promise<T>): Promise<T>
+  attempt<T>(certificate: string, act: (tries: Tries) => Promise<T>): Promise<T>
   hold(certificate: string, hold: Hold): Promise<void>
   /** From these nodes, or from all. */
   lift(certificate: string, nodes: readonly string[] | undefined): Promise<void>
+}
+
+/** What came of it at each CA that was tried. */
+export interface Tries {
+  /** Durable before the next one is tried, where the CA said for how long it refuses. */
+  failed(directory: string, error: CertsError): Promise<void>
+  issued(directory: string): void
 }
 
 export interface Recollection {
@@ -60,11 +67,18 @@ export function openMemory({ store, now, signal, limits = limitsOf }: MemoryOpti
     return known
   }
 
-  /** What became of the certificate's orders: there is one under way at most, the last, so the others led to nothing. */
-  const settle = async (certificate: string, end: Pick<Spending, 'outcome' | 'failed'>): Promise<void> => {
+  /**
+   * What became of the certificate's orders at each CA; undefined: it is still under way. There is one at most, the
+   * last, so the others led to nothing.
+   */
+  const settle = async (
+    certificate: string,
+    endAt: (directory: string) => End | undefined,
+  ): Promise<void> => {
     const isOpen = (one: Spending) => one.certificate === certificate && one.outcome === undefined
-    for (const each of ledgers.values()) {
-      if (!(await each.read()).some(isOpen)) continue
+    for (const [directory, each] of ledgers) {
+      const end = endAt(directory)
+      if (!end || !(await each.read()).some(isOpen)) continue
       await each.update((spent) => {
         const last = spent.findLast(isOpen)
         return spent.map((one) => {
@@ -75,12 +89,15 @@ export function openMemory({ store, now, signal, limits = limitsOf }: MemoryOpti
     }
   }
 
-  const settleFailed = async (certificate: string, error: unknown): Promise<void> => {
-    const order = await store.get<OrderUnderWay>(`orders/${certificate}`)
-    if (order?.value.orderUrl !== undefined) return
-    const failed =
-      error instanceof AcmeError ? error.subproblems.flatMap(({ identifier }) => identifier ?? []) : []
-    await settle(certificate, { outcome: 'nothing', failed })
+  const settleFailed = async (
+    certificate: string,
+    errors: ReadonlyMap<string, CertsError>,
+  ): Promise<void> => {
+    const order = (await store.get<OrderUnderWay>(`orders/${certificate}`))?.value
+    await settle(certificate, (directory) => {
+      if (order?.orderUrl !== undefined && order.directory === directory) return undefined
+      return failedAt(errors.get(directory))
+    })
   }
 
   return {
@@ -119,20 +136,33 @@ export function openMemory({ store, now, signal, limits = limitsOf }: MemoryOpti
         store.get<OrderUnderWay>(`orders/${certificate}`),
       ])
       if (order && limits(order.value.directory)) ledger(order.value.directory)
-      const began = beginAttempt(before?.value, now())
-      const revision = await store.put(key, began, before?.revision)
-      const write = async (attempts: Attempts | undefined) =>
-        attempts ? void (await store.put(key, attempts, revision)) : store.remove(key)
+      let began = beginAttempt(before?.value, now())
+      let revision = await store.put(key, began, before?.revision)
+      const write = async (attempts: Attempts | undefined) => {
+        if (attempts) revision = await store.put(key, attempts, revision)
+        else await store.remove(key)
+      }
+      const errors = new Map<string, CertsError>()
+      let issuedBy: string | undefined
+      const issued: Tries['issued'] = (directory) => void (issuedBy = directory)
+      const failed: Tries['failed'] = async (directory, error) => {
+        errors.set(directory, error)
+        const waitMs = error instanceof AcmeError ? error.retryAfterMs : undefined
+        if (waitMs === undefined || signal.aborted) return
+        began = addRefusal(began, directory, { because: error.message, waitMs, now: now() })
+        await write(began)
+      }
       // What can't be written in the end stands as it was begun, which errs on the side of patience.
       try {
-        const done = await act()
-        await Promise.allSettled([settle(certificate, { outcome: 'issued' }), write(undefined)])
+        const done = await act({ failed, issued })
+        const endAt = (directory: string): End =>
+          directory === issuedBy ? { outcome: 'issued' } : failedAt(errors.get(directory))
+        await Promise.allSettled([settle(certificate, endAt), write(forgetFailures(began, now()))])
         return done
       } catch (error) {
         const because = error instanceof CertsError ? error.message : 'a fault of certs itself'
-        const retryAfterMs = error instanceof AcmeError ? error.retryAfterMs : undefined
-        const after = signal.aborted ? before?.value : endAttempt(began, now(), { because, retryAfterMs })
-        await Promise.allSettled([write(after), settleFailed(certificate, error)])
+        const after = signal.aborted ? before?.value : endAttempt(began, now(), because)
+        await Promise.allSettled([write(after), settleFailed(certificate, errors)])
         throw error
       }
     },
@@ -149,6 +179,13 @@ export function openMemory({ store, now, signal, limits = limitsOf }: MemoryOpti
       else if (found) await store.remove(`held/${certificate}`)
     },
   }
+}
+
+type End = Pick<Spending, 'outcome' | 'failed'>
+
+function failedAt(error: CertsError | undefined): End {
+  const problems = error instanceof AcmeError ? error.subproblems : []
+  return { outcome: 'nothing', failed: problems.flatMap(({ identifier }) => identifier ?? []) }
 }
 
 function refusal(

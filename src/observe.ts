@@ -2,19 +2,15 @@ import { inspect } from '../deploy/inspect.ts'
 import { programPrefix } from '../deploy/node/program.ts'
 import { handshake } from '../deploy/verify.ts'
 import type { App } from './app.ts'
+import { issuerOf } from './acme/issuers.ts'
 import { judgeAttempts } from './core/backoff.ts'
-import type { Certificate } from './core/certificate.ts'
+import type { Certificate, Leaf } from './core/certificate.ts'
 import { CertsError, errorFacts } from './core/errors.ts'
 import type { Node, Served } from './core/node.ts'
-import type {
-  CertificateObservation,
-  ChallengeObservation,
-  NodeObservation,
-  Observed,
-  Preflight,
-} from './core/observed.ts'
+import type { CaState, CertificateObservation, NodeObservation, Observed } from './core/observed.ts'
 import { judgeRenewal } from './core/renewal.ts'
 import { judgeWithdrawal } from './core/withdrawal.ts'
+import { domainsOf, lookAhead, sayWarnings } from './look-ahead.ts'
 import type { PreflightLooks } from './preflight.ts'
 import { recallStored } from './stored.ts'
 import type { Stored } from './stored.ts'
@@ -45,24 +41,32 @@ export async function observe(app: App, selection: Selection): Promise<Observed>
   const chosen = names.filter((name) => selection.only?.includes(name) ?? true)
   const { certificates: selected, history = selection.toVersion !== undefined } = selection
   const recalling = recallStored(app, { certificates: selected, history })
-  // A budget that can't be read refuses the order itself, and says so there.
-  const budgeting = app.memory.budget(app.cas.all[0].directory).catch(() => undefined)
+  const reading = readCas(app)
   const observeOne = async (certificate: Certificate): Promise<CertificateObservation> => {
     const stored = await (await recalling)(certificate)
     return observeCertificate(app, certificate, {
       selection,
       looks,
       stored,
-      budgeted: (await budgeting) !== undefined,
+      cas: await reading,
     })
   }
-  const [nodes, certificates, budget] = await Promise.all([
+  const [nodes, certificates, cas] = await Promise.all([
     Promise.all(chosen.map(async (name) => [name, await observeNode(app, name, selection)] as const)),
     Promise.all(selected.map(async (one) => [one.name, await observeOne(one)] as const)),
-    budgeting,
+    reading,
   ])
   await app.keepRenewalInfo()
-  return { now, nodes: Object.fromEntries(nodes), certificates: Object.fromEntries(certificates), budget }
+  return { now, nodes: Object.fromEntries(nodes), certificates: Object.fromEntries(certificates), cas }
+}
+
+function readCas({ cas, memory }: App): Promise<CaState[]> {
+  const reading = cas.all.map(async ({ name, directory }) => {
+    // A budget that can't be read refuses the order itself, and says so there.
+    const budget = await memory.budget(directory).catch(() => undefined)
+    return { name, directory, budget }
+  })
+  return Promise.all(reading)
 }
 
 async function observeNode(app: App, name: string, selection: Selection): Promise<NodeObservation> {
@@ -108,14 +112,13 @@ interface CertificateLook {
   readonly selection: Selection
   readonly looks: () => Promise<PreflightLooks>
   readonly stored: Stored
-  /** The CA's limits are known: what they count by is found out. */
-  readonly budgeted: boolean
+  readonly cas: readonly CaState[]
 }
 
 async function observeCertificate(
   app: App,
   certificate: Certificate,
-  { selection, looks, stored, budgeted }: CertificateLook,
+  { selection, looks, stored, cas }: CertificateLook,
 ): Promise<CertificateObservation> {
   const now = app.io.now()
   const newest = stored.versions.at(-1)
@@ -134,56 +137,27 @@ async function observeCertificate(
   const insistent = selection.forceRenew || selection.insistent === true
   const patience = { now, insistent, notAfter: newest?.leaf.notAfter }
   const issuing = renewal.due && mayIssue && !judgeAttempts(stored.attempts, patience)
-  const [challenges, preflight] = issuing ? await lookAhead(app, certificate, await looks()) : [[], undefined]
-  if (selection.mayChange) {
-    for (const { message } of preflight?.warnings ?? [])
-      app.emit({ kind: 'warning', certificate: certificate.name, message })
-  }
-  return {
+  const budgeted = cas.some(({ budget }) => budget !== undefined)
+  const facts = {
     ...stored,
     suggestion,
-    challenges,
+    issuedBy:
+      newest && (await readIssuer(app, certificate, { leaf: newest.leaf, selection, due: renewal.due })),
     domains: issuing && budgeted ? await domainsOf(certificate) : [],
-    ...(preflight ? { preflight } : {}),
   }
+  if (!issuing) return { ...facts, challenges: [] }
+  const seen = { ...facts, ...(await lookAhead(app, certificate, { looks: await looks(), facts, cas })) }
+  if (selection.mayChange) sayWarnings(app, certificate, seen)
+  return seen
 }
 
-async function lookAhead(
-  app: App,
-  certificate: Certificate,
-  looks: PreflightLooks,
-): Promise<[readonly ChallengeObservation[], Preflight]> {
-  const standing = certificate.challenge === 'dns-persist-01'
-  const locating = standing ? findStanding(app, looks, certificate) : locateChallenges(app, certificate)
-  return Promise.all([locating, looks.of(certificate, locating)])
-}
-
-/** Loaded when something is due: the list of public suffixes is large. */
-async function domainsOf({ names }: Certificate): Promise<string[]> {
-  const { registeredDomains } = await import('./core/registered-domain.ts')
-  return registeredDomains(names)
-}
-
-async function findStanding(
-  app: App,
-  looks: PreflightLooks,
-  certificate: Certificate,
-): Promise<ChallengeObservation[]> {
-  const { lookAtStanding } = await import('./standing.ts')
-  return lookAtStanding(app, looks, certificate)
-}
-
-/** Where each TXT record would go: proves delegation, zone and provider before anything is ordered. */
-async function locateChallenges(app: App, certificate: Certificate): Promise<ChallengeObservation[]> {
-  const solver = await app.solver(certificate)
-  return Promise.all(
-    certificate.names.map(async (identifier) => {
-      try {
-        return { identifier, ...(await solver.locate(identifier, app.io.signal)) }
-      } catch (error) {
-        if (!(error instanceof CertsError)) throw error
-        return { identifier, error: errorFacts(error) }
-      }
-    }),
-  )
+/** Where it makes a difference. */
+async function readIssuer(
+  { cas, store }: App,
+  { name }: Certificate,
+  { leaf, selection, due }: { readonly leaf: Leaf; readonly selection: Selection; readonly due: boolean },
+): Promise<string | undefined> {
+  const isShown = selection.mayIssue === false && cas.all.length > 1
+  if (!due && !isShown) return undefined
+  return issuerOf(store, name, leaf).catch(() => undefined)
 }

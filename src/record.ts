@@ -1,6 +1,6 @@
 import type { App } from './app.ts'
 import { CertsError, NodeError } from './core/errors.ts'
-import type { NodePlan } from './core/plan.ts'
+import type { Issuing, NodePlan } from './core/plan.ts'
 import type { Entry } from './state/store.ts'
 
 interface StepRecord {
@@ -26,13 +26,14 @@ export function recordStep<Done extends { from: number | undefined; to: number }
 /** Runs one issuance between its two lines in the journal; its parts have lines of their own. */
 export function recordIssuance<Done extends { readonly number: number }>(
   app: App,
-  issuance: { readonly certificate: string; readonly number: number; readonly because: string },
+  issuance: Pick<Issuing, 'number' | 'because' | 'ca'> & { readonly certificate: string },
   act: () => Promise<Done>,
 ): Promise<Done> {
-  const { certificate, number, because } = issuance
-  return record(app, { certificate, action: 'issue', because, facts: { to: number } }, async () => {
+  const { certificate, number, because, ca } = issuance
+  const facts = { to: number, ca: ca.name }
+  return record(app, { certificate, action: 'issue', because, facts }, async () => {
     const done = await act()
-    return { done, facts: { to: done.number } }
+    return { done, facts: { ...facts, to: done.number } }
   })
 }
 

@@ -5,6 +5,12 @@ import type { ChallengeObservation } from './core/observed.ts'
 import { findPersist, refuseWithoutAccount } from './core/persist-finding.ts'
 import type { PreflightLooks } from './preflight.ts'
 
+export interface StandingWish {
+  readonly certificate: Certificate
+  /** Of the CA to which the records are to prove it. */
+  readonly directory: string
+}
+
 /**
  * Whether the records that stay prove a certificate's names, one look for each record: a name and its wildcard share
  * one. Writes nothing, and makes no account.
@@ -12,13 +18,13 @@ import type { PreflightLooks } from './preflight.ts'
 export async function lookAtStanding(
   app: App,
   looks: Pick<PreflightLooks, 'ca'>,
-  certificate: Certificate,
+  { certificate, directory }: StandingWish,
 ): Promise<ChallengeObservation[]> {
   const { signal, now } = app.io
   const [solver, asked] = await Promise.all([
     app.solver(certificate),
     // Why the CA can't be asked is said once, where it is looked at by itself.
-    looks.ca().catch((error: unknown) => {
+    looks.ca(directory).catch((error: unknown) => {
       if (error instanceof CertsError) return undefined
       throw error
     }),
@@ -28,7 +34,7 @@ export async function lookAtStanding(
     const identifier = names.join(', ')
     const { issuers = [], account } = asked?.persist ?? {}
     if (asked && !account) {
-      return { identifier, error: refuseWithoutAccount(base, new URL(app.cas.all[0].directory).host) }
+      return { identifier, error: refuseWithoutAccount(base, new URL(directory).host) }
     }
     try {
       const standing = await solver.standing(base, signal)

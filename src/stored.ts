@@ -2,12 +2,12 @@ import type { App } from './app.ts'
 import type { Certificate } from './core/certificate.ts'
 import { readLeaf } from './core/certificate.ts'
 import { CertsError, errorFacts } from './core/errors.ts'
-import type { CertificateObservation } from './core/observed.ts'
+import type { CertificateObservation, OrderUnderWay } from './core/observed.ts'
 import { versionFacts } from './core/version.ts'
 import type { VersionFacts } from './core/version.ts'
 import type { Newest, Store } from './state/store.ts'
 
-export type Stored = Omit<CertificateObservation, 'challenges' | 'preflight' | 'domains'>
+export type Stored = Omit<CertificateObservation, 'challenges' | 'preflight' | 'domains' | 'looks'>
 
 export interface StoredOptions {
   readonly certificates: readonly Certificate[]
@@ -66,15 +66,23 @@ async function readVersions(
   return versions.flatMap((version) => (version ? versionFacts(version) : []))
 }
 
+/** As far as it matters here; src/acme keeps it. */
+interface WrittenOrder {
+  readonly number: number
+  readonly directory: string
+  readonly orderUrl?: string
+  readonly finalizing?: boolean
+}
+
 /** An order whose version is stored is over, whatever was left of it. */
 async function readOrder(
   store: Store,
   name: string,
   found: Newest | undefined,
-): Promise<{ number: number } | undefined> {
-  const order = await store.get<{ number: number }>(`orders/${name}`)
+): Promise<OrderUnderWay | undefined> {
+  const order = await store.get<WrittenOrder>(`orders/${name}`)
   if (!order) return undefined
-  const { number } = order.value
+  const { number, directory, orderUrl, finalizing = false } = order.value
   const over = found?.version?.number === number || (await store.listVersions(name)).includes(number)
-  return over ? undefined : { number }
+  return over ? undefined : { number, directory, ordered: orderUrl !== undefined, finalizing }
 }

@@ -1,12 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { beforeEach, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import type { Attempts } from '../src/core/backoff.ts'
 import { limitsOf } from '../src/core/budget.ts'
 import type { Spending } from '../src/core/budget.ts'
-import { AcmeError, StateError } from '../src/core/errors.ts'
-import { type Memory, openMemory } from '../src/memory.ts'
+import { AcmeError, CertsError, StateError } from '../src/core/errors.ts'
+import { type Memory, openMemory, type Tries } from '../src/memory.ts'
 import { openFiles } from '../src/state/files.ts'
 import type { Store } from '../src/state/store.ts'
 
@@ -37,18 +37,22 @@ beforeEach(async () => {
 const order = (certificate = name) => ({ certificate, directory, names: [certificate], replaces: false })
 const spent = async (): Promise<readonly Spending[]> => (await open().budget(directory))?.spent ?? []
 const attempts = async () => (await store.get<Attempts>(`attempts/${name}`))?.value
-const failing = (error: Error) => async () => {
+/** As at this CA. */
+const failing = (error: Error) => async (tries: Tries) => {
+  if (error instanceof CertsError) await tries.failed(directory, error)
   throw error
 }
+const issuing = async (tries: Tries) => tries.issued(directory)
 
 test('an attempt is on record from its beginning, and forgotten when it led to a version', async () => {
   const memory = open()
-  const done = await memory.attempt(name, async () => {
+  const done = await memory.attempt(name, async (tries) => {
     expect(await attempts()).toMatchObject({ failures: 1 })
     await memory.beforeOrder(order())
     expect(await spent()).toEqual([
       { at: '2026-11-23T12:00:00.000Z', certificate: name, names: [name], domains: ['example.com'] },
     ])
+    tries.issued(directory)
     return 'version'
   })
   expect(done).toBe('version')
@@ -66,7 +70,10 @@ test('failures add up over restarts, with the reason and what the CA said', asyn
   clock += minute
   const refused = new AcmeError('too many', { retryAfterMs: 90 * minute })
   await expect(open().attempt(name, failing(refused))).rejects.toThrow('too many')
-  expect(await attempts()).toMatchObject({ failures: 2, refusedUntil: '2026-11-23T13:31:00.000Z' })
+  expect(await attempts()).toMatchObject({
+    failures: 2,
+    refusals: { [directory]: { until: '2026-11-23T13:31:00.000Z', because: 'too many' } },
+  })
   expect((await (await open().recall())(name)).attempts).toMatchObject({ failures: 2 })
 })
 
@@ -76,9 +83,9 @@ test('what may hold anything is not told: only errors of ours are quoted', async
 })
 
 test('an interruption is no failure', async () => {
-  const act = () => {
+  const act = (tries: Tries) => {
     interruption.abort()
-    return Promise.reject(new AcmeError('interrupted'))
+    return failing(new AcmeError('interrupted', { retryAfterMs: minute }))(tries)
   }
   await expect(open().attempt(name, act)).rejects.toThrow('interrupted')
   expect(await attempts()).toBeUndefined()
@@ -87,9 +94,9 @@ test('an interruption is no failure', async () => {
 test('a failed validation is counted for the names that failed, and is no issuance', async () => {
   const memory = open()
   const subproblems = [{ type: 'dns', detail: 'no TXT', identifier: name }]
-  const act = async () => {
+  const act = async (tries: Tries) => {
     await memory.beforeOrder(order())
-    throw new AcmeError('not validated', { type: 'dns', subproblems })
+    await failing(new AcmeError('not validated', { type: 'dns', subproblems }))(tries)
   }
   await expect(memory.attempt(name, act)).rejects.toThrow('not validated')
   expect(await spent()).toMatchObject([{ outcome: 'nothing', failed: [name] }])
@@ -104,14 +111,17 @@ test('an order that goes on to live counts until the run that takes it up knows 
   }
   await expect(memory.attempt(name, die)).rejects.toThrow('no answer')
   expect((await spent())[0]).not.toHaveProperty('outcome')
-  await open().attempt(name, () => Promise.resolve('taken up'))
+  await open().attempt(name, issuing)
   expect(await spent()).toMatchObject([{ outcome: 'issued' }])
 })
 
 test('the sixth order of a set in a week is refused before it is sent, until the first is a week old', async () => {
   const memory = open()
   for (let count = 0; count < 5; count++) {
-    await memory.attempt(name, () => memory.beforeOrder(order()))
+    await memory.attempt(name, async (tries) => {
+      await memory.beforeOrder(order())
+      tries.issued(directory)
+    })
     clock += 60 * minute
   }
   const refusal: unknown = await open()
@@ -163,4 +173,42 @@ test('a hold is kept by node, and lifted by node', async () => {
   await open().lift(name, undefined)
   await open().lift(name, undefined)
   expect(await store.list('held')).toEqual([])
+})
+
+describe('several CAs', () => {
+  const other = 'https://acme-staging-v02.api.letsencrypt.org/directory'
+  const at = async (one: string) => (await open().budget(one))?.spent
+
+  test('one issues what the other refused: each order counts where it was sent, and the refusal is kept', async () => {
+    const memory = open()
+    await memory.attempt(name, async (tries) => {
+      await memory.beforeOrder(order())
+      const subproblems = [{ type: 'caa', detail: 'forbidden', identifier: name }]
+      await tries.failed(directory, new AcmeError('no', { type: 'caa', subproblems, retryAfterMs: minute }))
+      // Durable by now: a run that dies here must not ask again.
+      expect(await attempts()).toMatchObject({ failures: 1, refusals: { [directory]: { because: 'no' } } })
+      await memory.beforeOrder({ ...order(), directory: other })
+      tries.issued(other)
+    })
+    expect(await at(directory)).toMatchObject([{ outcome: 'nothing', failed: [name] }])
+    expect(await at(other)).toMatchObject([{ outcome: 'issued' }])
+    expect(await attempts()).toMatchObject({ failures: 0, refusals: { [directory]: { because: 'no' } } })
+    clock += 2 * minute
+    await open().attempt(name, issuing)
+    expect(await attempts()).toBeUndefined()
+  })
+
+  test('when both fail, the order that lives on at one of them is not settled', async () => {
+    const memory = open()
+    const both = async (tries: Tries) => {
+      await memory.beforeOrder(order())
+      await tries.failed(directory, new AcmeError('down'))
+      await memory.beforeOrder({ ...order(), directory: other })
+      await store.put(`orders/${name}`, { directory: other, orderUrl: 'https://ca.test/2' }, undefined)
+      await failing(new AcmeError('down as well'))(tries)
+    }
+    await expect(memory.attempt(name, both)).rejects.toThrow('as well')
+    expect(await at(directory)).toMatchObject([{ outcome: 'nothing' }])
+    expect((await at(other))![0]).not.toHaveProperty('outcome')
+  })
 })

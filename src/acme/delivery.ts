@@ -57,6 +57,7 @@ export async function download(work: Work, url: string): Promise<Issued> {
   const choices = [pem, ...others.map((other) => other.pem)].map((chain) => issuersOf(chain).at(-1))
   const quoted = choices.map((choice) => JSON.stringify(choice)).join(', ')
   throw new AcmeError(`the CA has no chain for ${work.certificate} up to ${JSON.stringify(preferredChain)}`, {
-    hint: `set acme.preferredChain to one of ${quoted}, or leave it out; the certificate is kept at the CA for this`,
+    type: 'preferredChain',
+    hint: `set ${settings.place ?? 'acme'}.preferredChain to one of ${quoted}, or leave it out; the certificate is kept at the CA for this`,
   })
 }

@@ -7,7 +7,7 @@ import { type Directory, type Origin, parseDirectory } from './wire.ts'
 
 /** Asks a CA for its directory (RFC 8555 section 7.1.1), and nothing more: no account is needed or made. */
 export async function readDirectory(
-  settings: Pick<AcmeSettings, 'directory' | 'caBundle'>,
+  settings: Pick<AcmeSettings, 'directory' | 'caBundle' | 'place'>,
   signal: AbortSignal,
   { now = () => new Date(), pace = defaultPace } = {},
 ): Promise<Directory> {

@@ -9,8 +9,9 @@ import { causeOf, type IssueDeps, journaled } from './issuance.ts'
 import { recordIssuer } from './issuers.ts'
 import { generateKey } from './key.ts'
 import { createOrder, currentOrder, settle } from './order.ts'
-import { markUnderWay, openOrderFile, type OrderRecord, storedVersion, versionOf } from './order-record.ts'
-import { defaultPace } from './pace.ts'
+import { markUnderWay, openOrderFile, storedVersion, versionOf } from './order-record.ts'
+import type { OrderFile, OrderRecord } from './order-record.ts'
+import { defaultPace, type Pace } from './pace.ts'
 import { keepLeftovers } from './sweep.ts'
 import { removeTxt } from './txt.ts'
 import type { Order } from './wire.ts'
@@ -21,7 +22,12 @@ export interface IssueRequest {
   /** The number of the version to come. */
   readonly number: number
   readonly acme: AcmeSettings
+  /** There is another CA to go to when this one fails. */
+  readonly impatient?: boolean
 }
+
+/** Where there is another CA, one that fails is not tried for longer, unless a certificate may be there already. */
+const impatientMs = 15_000
 
 /**
  * Orders a certificate, proves control of its names by its method and stores it as a version. Each step is durable before the next one reaches
@@ -33,7 +39,7 @@ export async function issue(request: IssueRequest, deps: IssueDeps): Promise<Ver
   const { store } = deps
   using _ = markUnderWay(store, certificate.name)
   const file = await openOrderFile(store, certificate.name)
-  const pace = { ...defaultPace, ...deps.pace }
+  const pace = paceOf({ ...defaultPace, ...deps.pace }, file, request)
   const names = certificate.names.toSorted()
   const { challenge: method } = certificate
   const base = { certificate: certificate.name, names, method, settings, deps, pace, file }
@@ -58,6 +64,16 @@ export async function issue(request: IssueRequest, deps: IssueDeps): Promise<Ver
   } catch (error) {
     await withdraw(work)
     throw error
+  }
+}
+
+function paceOf(pace: Pace, file: OrderFile, { impatient = false }: IssueRequest): Pace {
+  if (!impatient) return pace
+  return {
+    ...pace,
+    get retryMs() {
+      return file.value?.finalizing ? pace.retryMs : Math.min(pace.retryMs, impatientMs)
+    },
   }
 }
 

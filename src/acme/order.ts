@@ -74,7 +74,7 @@ async function sendOrder(work: Work, replaces: string | undefined): Promise<Orde
 
 /**
  * What the order will replace (RFC 9773 section 5): the newest version, when this CA issued it, offers renewal
- * information, and they share a name. Of a version without a CA on record, it is for the CA to say.
+ * information, and they share a name. Of a version without a CA on record, it is for the first CA to say.
  */
 async function findReplaced(work: Work): Promise<string | undefined> {
   const { ca, deps, certificate, names, settings } = work
@@ -84,8 +84,9 @@ async function findReplaced(work: Work): Promise<string | undefined> {
   if (leaf === undefined) return undefined
   const facts = readLeaf(leaf)
   if (!facts.names.some((name) => names.includes(name))) return undefined
-  const issuer = await issuerOf(deps.store, certificate, facts).catch(() => undefined)
-  if (issuer !== undefined && issuer !== settings.directory) return undefined
+  const onRecord = await issuerOf(deps.store, certificate, facts).catch(() => undefined)
+  const isOurs = onRecord === undefined ? !settings.fallback : onRecord === settings.directory
+  if (!isOurs) return undefined
   const { certificateId } = await import('../core/certificate-id.ts')
   return certificateId(leaf)
 }
@@ -126,9 +127,9 @@ function announced({ deps, certificate }: Work, order: Order, resumed: boolean):
   return order
 }
 
-async function checkProfile({ ca, settings: { profile, directory } }: Work): Promise<void> {
+async function checkProfile({ ca, settings: { profile, directory, place } }: Work): Promise<void> {
   const { profiles } = await ca.directory()
-  const refusal = judgeProfile(profile, profiles, new URL(directory).host)
+  const refusal = judgeProfile(profile, profiles, { host: new URL(directory).host, place })
   if (!refusal) return
   const { message, hints, detail } = refusal
   throw new AcmeError(message, { type: 'invalidProfile', hint: hints, detail })

@@ -29,6 +29,8 @@ export interface Transport extends Disposable {
 }
 
 export interface TransportOptions {
+  /** Of the CA in the configuration, for hints. */
+  readonly place?: string | undefined
   /** https URL of the directory; its host is the only one that is ever connected to. */
   readonly directory: string
   /** PEM of the only roots trusted; the ones Node.js comes with by default. */
@@ -45,7 +47,8 @@ class TooLarge extends Error {}
 const maxBody = 1_000_000
 
 /** The one way to a CA: https alone, connections kept, each request with a deadline and a limit. */
-export function createTransport({ directory, caBundle, requestMs, signal }: TransportOptions): Transport {
+export function createTransport(options: TransportOptions): Transport {
+  const { directory, caBundle, requestMs, signal, place = 'acme' } = options
   const agent = new Agent({
     keepAlive: true,
     maxSockets: 8,
@@ -71,7 +74,7 @@ export function createTransport({ directory, caBundle, requestMs, signal }: Tran
         if (signal.aborted) throw interrupted(signal)
         if (error instanceof TooLarge) throw new AcmeError(`${step} failed: the answer is larger than 1 MB`)
         if (deadline.aborted) throw new Unanswered(`${step} failed: no answer within ${requestMs / 1000} s`)
-        throw unreachable(error, { step, directory, bundled: caBundle !== undefined })
+        throw unreachable(error, { step, directory, place, bundled: caBundle !== undefined })
       }
       throw new AcmeError(`${step} failed: the CA sent a redirect, which is never followed`)
     },
@@ -115,14 +118,14 @@ const trustCodes =
 
 function unreachable(
   error: unknown,
-  { step, directory, bundled }: { step: string; directory: string; bundled: boolean },
+  { step, directory, place, bundled }: { step: string; directory: string; place: string; bundled: boolean },
 ): AcmeError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   const said = printable(error instanceof Error ? error.message : String(error), 300)
   if (trustCodes.test(code)) {
     const hint = bundled
-      ? 'the certificate does not lead to a root in acme.caBundle; compare them with the CA'
-      : 'for a private CA, set acme.caBundle to a PEM file with its roots'
+      ? `the certificate does not lead to a root in ${place}.caBundle; compare them with the CA`
+      : `for a private CA, set ${place}.caBundle to a PEM file with its roots`
     return new AcmeError(`${step} failed: its HTTPS can't be trusted: ${said}`, { cause: error, hint })
   }
   const { hostname, port } = new URL(directory)

@@ -10,12 +10,12 @@ import { withApp } from './session.ts'
 export const command: Command = {
   help: `certs check — configuration, credentials and reachability, without changing anything
 
-Reads the configuration, every secret it names, the state folder, the CA's directory and
+Reads the configuration, every secret it names, the state folder, each CA's directory and
 clock, the zone, provider and CAA records of every name, and logs in to every node. For a
 certificate with challenge: 'dns-persist-01' it prints the TXT record to set, or proves it.
 
 Options
-  --caa              print the CAA records that let only this account issue, by its challenge alone
+  --caa              print the CAA records that let only our accounts issue, as they prove names
 ${commonHelp}
 Examples
   certs check
@@ -33,13 +33,15 @@ Examples
       io.stdout.write(`${JSON.stringify(findings, null, 2)}\n`)
     } else {
       const paint = choosePaint(io, io.stdout)
-      const rows = findings.map(({ what, on, said, error }) => [
-        error ? paint('red', '✗') : paint('green', '✓'),
+      const rows = findings.map(({ what, on, said, error, warning }) => [
+        error ? paint('red', '✗') : warning ? paint('yellow', '!') : paint('green', '✓'),
         what,
         on,
         error ? 'failed' : said,
       ])
       io.stdout.write(`${table(rows).join('\n')}\n`)
+      for (const { warning } of findings)
+        for (const hint of warning?.hints ?? []) io.stdout.write(`hint: ${hint}\n`)
       for (const { error } of findings) if (error) io.stderr.write(renderErrorFacts(error))
     }
     return findings.every(({ error }) => !error) ? exitCode.done : exitCode.failed

@@ -10,6 +10,8 @@ export default {
     contact: ['ops@example.com'],
     // eab: { kid: '…', hmac: { env: 'EAB_HMAC' } },   for CAs that want it
     // caBundle: 'private-ca.pem',                      for a CA of your own
+    // The next CA, for when that one is down or refuses; each takes what stands above.
+    // fallback: [{ directory: 'zerossl', eab: { kid: '…', hmac: { env: 'ZEROSSL_HMAC' } } }],
   },
 
   // Who can write TXT records into your zones. A secret is { env }, { file } or { command }.

@@ -53,7 +53,7 @@ export function judge(
   seen: { readonly certificates: readonly Certificate[]; readonly observed: Observed },
 ): UnsafePlanError | undefined {
   const { maxNodes } = app.settings.rollout
-  return checkSafety(plan, { ...seen, directory: app.cas.all[0].directory, maxNodes })
+  return checkSafety(plan, { ...seen, maxNodes })
 }
 
 export function showPlan(plan: Plan, invocation: Invocation, io: Io): void {

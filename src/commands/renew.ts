@@ -26,6 +26,9 @@ Issues new versions where they are due and rolls out what nodes do not have or s
 Says nothing when everything is right; when anything is not, says why and exits with 1.
 One certificate that fails, is refused or has to wait stops no other one.
 
+Where acme.fallback names other CAs, the next one issues when one is down or refuses; the
+report says so.
+
 It has patience: after a failure it waits 1, 10, 100 minutes, then a day, and less when
 what is in use ends soon; it waits as long as the CA says, and orders no more than the
 CA's limits allow. A version that a person rolled back stays away until certs rollout NAME,
@@ -78,8 +81,7 @@ async function renew(app: App, certificates: readonly Certificate[]): Promise<Re
   if (needing.length === 0 || !observed) return { result: { run: app.run, certificates: [] }, held }
   const { rollout } = app.settings
   const plan = makePlan({ certificates: needing, rollout, forceRenew: false }, observed)
-  const { directory } = app.cas.all[0]
-  const safe = refuseUnsafe(plan, { certificates: needing, observed, directory, maxNodes: rollout.maxNodes })
+  const safe = refuseUnsafe(plan, { certificates: needing, observed, maxNodes: rollout.maxNodes })
   const { apply } = await import('../apply.ts')
   return { result: await apply(safe, app), held }
 }

@@ -72,18 +72,20 @@ const certificate = strict({
   probes: z.array(probe).optional(),
 })
 
+const acme = {
+  directory: text.optional(),
+  contact: z.array(z.email()).optional(),
+  eab: strict({ kid: text, hmac: secret }).optional(),
+  caBundle: text.optional(),
+  profile: text.optional(),
+  preferredChain: text.optional(),
+}
+
 /** The whole configuration; which DNS settings are known depends on the providers there are. */
 export function configSchema(descriptions: Descriptions) {
   return strict({
     state: text.optional(),
-    acme: strict({
-      directory: text.optional(),
-      contact: z.array(z.email()).optional(),
-      eab: strict({ kid: text, hmac: secret }).optional(),
-      caBundle: text.optional(),
-      profile: text.optional(),
-      preferredChain: text.optional(),
-    }).optional(),
+    acme: strict({ ...acme, fallback: z.array(strict({ ...acme, directory: text })).optional() }).optional(),
     dns: z.record(text, providerSchema(descriptions)).optional(),
     resolvers: z.array(text).optional(),
     ssh: strict({

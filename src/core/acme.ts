@@ -4,6 +4,8 @@ import type { Secret } from './secret.ts'
 export interface AcmeSettings {
   /** Where it stands in the configuration, for hints: `acme`, `acme.fallback[0]`. */
   readonly place?: string | undefined
+  /** It is not the first one: a version of which no CA is on record is not from it. */
+  readonly fallback?: boolean | undefined
   /** https URL of the directory (RFC 8555 section 7.1.1). */
   readonly directory: string
   /** Mail addresses without `mailto:`. */

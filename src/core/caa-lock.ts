@@ -1,13 +1,15 @@
 import { lockingRecord, showCaa } from './caa.ts'
 import type { CaaRecord, CaaSet, Issuer } from './caa.ts'
 
-/** What to set at one name so that nobody else can issue for it or for any name below it. */
+/** What to set at one name so that nobody but our accounts can issue for it or for any name below it. */
 export interface CaaLock {
   /** The zone that the records are in. */
   readonly zone: string
   readonly owner: string
   /** How the names there are proved. */
   readonly methods: readonly string[]
+  /** How many CAs may issue. */
+  readonly cas: number
   /** As they stand in a zone file; empty when all is set. */
   readonly set: readonly string[]
   /** Records that would still let others in. */
@@ -22,19 +24,22 @@ export interface LockLook {
 }
 
 /** One lock for each place where CAA records count for a name: where some stand today, else at the zone's own name. */
-export function lockCaa(looks: readonly LockLook[], issuer: Issuer): CaaLock[] {
+export function lockCaa(looks: readonly LockLook[], issuers: readonly Issuer[]): CaaLock[] {
   const places = Map.groupBy(looks, ({ zone, found }) => placeOf(zone, found))
   return [...places].map(([owner, here]) => {
     const { zone, found } = here[0]!
     const methods = [...new Set(here.flatMap((look) => look.methods))].toSorted()
-    const lock = lockingRecord({ ...issuer, methods })
-    const others = found.records.filter((record) => isIssue(record) && !isSame(record, lock))
-    const stands = found.records.some((record) => isSame(record, lock))
+    const locks = issuers.map((issuer) => lockingRecord({ ...issuer, methods }))
+    const others = found.records.filter(
+      (record) => isIssue(record) && !locks.some((lock) => isSame(record, lock)),
+    )
+    const missing = locks.filter((lock) => !found.records.some((record) => isSame(record, lock)))
     return {
       zone,
       owner,
       methods,
-      set: stands ? [] : [showCaa(owner, lock)],
+      cas: issuers.length,
+      set: missing.map((lock) => showCaa(owner, lock)),
       remove: others.map((record) => showCaa(owner, record)),
     }
   })
@@ -58,10 +63,11 @@ export function renderCaaLocks(locks: readonly CaaLock[]): string {
   return locks.map((lock) => renderLock(lock).join('\n')).join('\n\n')
 }
 
-function renderLock({ zone, owner, methods, set, remove }: CaaLock): string[] {
-  if (set.length === 0 && remove.length === 0) return [`; ${owner}: locked to this account already`]
+function renderLock({ zone, owner, methods, cas, set, remove }: CaaLock): string[] {
+  const who = cas === 1 ? 'this account' : 'these accounts'
+  if (set.length === 0 && remove.length === 0) return [`; ${owner}: locked to ${who} already`]
   return [
-    `; zone ${zone}: only this account may issue for ${owner} and every name below it, by ${methods.join(' or ')} alone`,
+    `; zone ${zone}: only ${who} may issue for ${owner} and every name below it, by ${methods.join(' or ')} alone`,
     ...set,
     ...(remove.length > 0 ? ['; in place of', ...remove.map((line) => `; ${line}`)] : []),
   ]

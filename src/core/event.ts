@@ -14,6 +14,14 @@ export type AccountEvent =
 export type IssuanceEvent =
   | { readonly kind: 'account-created'; readonly certificate: string; readonly url: string }
   | { readonly kind: 'key-stored'; readonly certificate: string }
+  /** It failed, and another one is tried. */
+  | {
+      readonly kind: 'ca-passed-over'
+      readonly certificate: string
+      readonly ca: string
+      readonly because: string
+      readonly next: string
+    }
   | {
       readonly kind: 'order-created'
       readonly certificate: string

@@ -1,10 +1,10 @@
 import type { Certificate } from './certificate.ts'
-import type { Spending } from './budget.ts'
-import type { CertificateObservation, Observed } from './observed.ts'
+import type { CaState, CertificateObservation, Observed } from './observed.ts'
 import { planIssuance } from './plan-issuance.ts'
 import { planNode } from './plan-node.ts'
 import { isChange } from './plan.ts'
-import type { CertificatePlan, Issuance, NodePlan, Plan } from './plan.ts'
+import type { CertificatePlan, Issuance, Issuing, NodePlan, Plan } from './plan.ts'
+import { isStaging, trustedLeaves } from './staging.ts'
 import type { VersionFacts } from './version.ts'
 import { cutWaves } from './waves.ts'
 import type { RolloutSettings } from './waves.ts'
@@ -24,10 +24,10 @@ export interface PlanRequest {
 
 /** Compares what should be with what is; pure, so that the same sight gives the same plan. */
 export function makePlan(request: PlanRequest, observed: Observed): Plan {
-  let { budget } = observed
+  let { cas } = observed
   const certificates = request.certificates.map((certificate) => {
-    const plan = planCertificate(certificate, request, { ...observed, budget })
-    budget &&= { ...budget, spent: [...budget.spent, ...spendingOf(plan, observed)] }
+    const plan = planCertificate(certificate, request, { ...observed, cas })
+    cas = spend(cas, plan, observed)
     return plan
   })
   return { format: 1, at: observed.now.toISOString(), certificates }
@@ -42,9 +42,9 @@ function planCertificate(
   const facts = observed.certificates[certificate.name]!
   const names = certificate.nodes.filter((node) => request.only?.includes(node) ?? true)
   const lineages = names.flatMap((node) => observed.nodes[node]?.inspection?.lineages[certificate.name] ?? [])
-  const { now, budget } = observed
+  const { now, cas } = observed
   const { insistent } = request
-  const base = planIssuance(certificate, { facts, lineages, now, forceRenew, insistent, toVersion, budget })
+  const base = planIssuance(certificate, { facts, lineages, now, forceRenew, insistent, toVersion, cas })
 
   const wanted = base.kind === 'keep' ? renumber(facts, base) : undefined
   const hold = insistent || toVersion !== undefined ? undefined : facts.hold
@@ -54,7 +54,8 @@ function planCertificate(
   const nodes = inRolloutOrder(unordered)
   const noneTakes =
     nodes.length > 0 && nodes.every(({ action }) => action === 'unreachable' || action === 'blocked')
-  const issuance = base.kind === 'issue' && noneTakes ? refuseForNodes(base, nodes) : base
+  const issuance =
+    base.kind !== 'issue' ? base : noneTakes ? refuseForNodes(base, nodes) : withoutStaging(base, nodes, now)
   const changed = nodes.filter(isChange).map(({ node }) => node)
   return {
     certificate: certificate.name,
@@ -65,10 +66,29 @@ function planCertificate(
 }
 
 /** What an order that is planned will have counted by the time the next one is sent; nothing where it counts nowhere. */
-function spendingOf({ certificate, issuance }: CertificatePlan, observed: Observed): Spending[] {
-  if (issuance.kind !== 'issue' || issuance.resumes || !issuance.usages) return []
+function spend(
+  cas: readonly CaState[],
+  { certificate, issuance }: CertificatePlan,
+  observed: Observed,
+): readonly CaState[] {
+  if (issuance.kind !== 'issue' || issuance.resumes || !issuance.usages) return cas
+  const { names, ca } = issuance
   const domains = observed.certificates[certificate]?.domains ?? []
-  return [{ at: observed.now.toISOString(), certificate, names: issuance.names, domains, outcome: 'issued' }]
+  const order = { at: observed.now.toISOString(), certificate, names, domains, outcome: 'issued' as const }
+  return cas.map((one) => {
+    if (one.directory !== ca.directory || !one.budget) return one
+    return { ...one, budget: { ...one.budget, spent: [...one.budget.spent, order] } }
+  })
+}
+
+/** Where the CA that is used fails, a staging CA is no way out for nodes that serve a trusted certificate. */
+function withoutStaging(issuance: Issuing, nodes: readonly NodePlan[], now: Date): Issuing {
+  const trusted = trustedLeaves(
+    nodes.flatMap(({ served }) => served),
+    now,
+  )
+  if (trusted.length === 0 || isStaging(issuance.ca.directory)) return issuance
+  return { ...issuance, next: issuance.next.filter(({ directory }) => !isStaging(directory)) }
 }
 
 function targetOf(issuance: Issuance): number | undefined {

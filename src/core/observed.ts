@@ -41,13 +41,38 @@ export interface Preflight {
   readonly warnings: readonly ErrorFacts[]
 }
 
+/** What was found out about one CA and one certificate, as far as it was asked. */
+export interface CaLook {
+  readonly directory: string
+  /** Why it can't be asked. */
+  readonly down?: ErrorFacts | undefined
+  /** What it would refuse, and another CA may not. */
+  readonly refusals: readonly ErrorFacts[]
+  /** What a person must mend: another CA is no way out. */
+  readonly faults: readonly ErrorFacts[]
+  readonly warnings: readonly ErrorFacts[]
+  /** Records that stand for dns-persist-01, which are for one CA. */
+  readonly standing?: readonly ChallengeObservation[]
+}
+
+/** The order that an earlier run left unfinished. */
+export interface OrderUnderWay {
+  /** Which its version was to have. */
+  readonly number: number
+  /** URL of the CA's directory. */
+  readonly directory: string
+  /** The CA has told the order's URL. */
+  readonly ordered: boolean
+  /** The CA may have issued a certificate for it. */
+  readonly finalizing: boolean
+}
+
 export interface CertificateObservation {
   /** Complete stored versions, ascending: the newest, or all where older ones are asked for. */
   readonly versions: readonly VersionFacts[]
   /** The highest number the store has in use, half-written versions included. */
   readonly highest: number
-  /** The order that an earlier run left unfinished, and the number its version was to have. */
-  readonly underway?: { readonly number: number; readonly url?: string }
+  readonly underway?: OrderUnderWay
   readonly challenges: readonly ChallengeObservation[]
   /** Why the store can't say what it holds. */
   readonly fault?: ErrorFacts | undefined
@@ -55,18 +80,36 @@ export interface CertificateObservation {
   readonly attempts?: Attempts | undefined
   readonly hold?: Hold | undefined
   readonly withdrawal?: Withdrawal | undefined
-  /** What the CA says of the newest version, where it says something. */
+  /** Directory of the CA that issued the newest version; absent where it is not on record: then the first CA is. */
+  readonly issuedBy?: string | undefined
+  /** What its CA says of the newest version, where it says something. */
   readonly suggestion?: Suggestion | undefined
-  /** The registered domains of its names, where a version is due and the CA counts by them. */
+  /** The registered domains of its names, where a version is due and a CA counts by them. */
   readonly domains?: readonly string[] | undefined
-  /** Absent where nothing is to be issued. */
+  /** What DNS shows; absent where nothing is to be issued. */
   readonly preflight?: Preflight
+  /** Of the CAs that may be used for it, the first first; one after which none is needed is the last. */
+  readonly looks?: readonly CaLook[]
+}
+
+/** A configured CA. */
+export interface CaState {
+  readonly name: string
+  /** URL of its directory. */
+  readonly directory: string
+  /** Where its limits are known. */
+  readonly budget?: Budget | undefined
+}
+
+export interface Budget {
+  readonly limits: Limits
+  readonly spent: readonly Spending[]
 }
 
 export interface Observed {
   readonly now: Date
   readonly nodes: Readonly<Record<string, NodeObservation>>
   readonly certificates: Readonly<Record<string, CertificateObservation>>
-  /** Of the CA, where its limits are known. */
-  readonly budget?: { readonly limits: Limits; readonly spent: readonly Spending[] } | undefined
+  /** In the order of their use. */
+  readonly cas: readonly CaState[]
 }

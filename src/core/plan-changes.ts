@@ -67,7 +67,7 @@ function sayIssuance(issuance: Issuance): string {
     case 'keep':
       return `keep version ${issuance.from} as ${issuance.number}${parked}`
     case 'issue':
-      return `${issuance.resumes ? 'finish the order of' : 'issue'} version ${issuance.number} for ${issuance.names.join(', ')}, ${issuance.key}`
+      return `${issuance.resumes ? 'finish the order of' : 'issue'} version ${issuance.number} for ${issuance.names.join(', ')}, ${issuance.key}, by ${issuance.ca.name}`
     case 'roll-back':
       return 'roll back'
     case 'refuse':

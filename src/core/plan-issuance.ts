@@ -1,13 +1,12 @@
 import { judgeAttempts } from './backoff.ts'
 import type { Parking } from './backoff.ts'
-import { judgeBudget, judgeUsage } from './budget.ts'
-import type { Usage } from './budget.ts'
 import type { Certificate } from './certificate.ts'
+import { chooseCa } from './choose-ca.ts'
 import type { Lineage } from './node.ts'
 import type { CertificateObservation, Observed } from './observed.ts'
 import { sayParking } from './say-parking.ts'
 import type { Issuance } from './plan.ts'
-import { judgeRenewal } from './renewal.ts'
+import { isLate, judgeRenewal } from './renewal.ts'
 import type { VersionFacts } from './version.ts'
 import { judgeWithdrawal, refuseBlocked } from './withdrawal.ts'
 
@@ -21,7 +20,7 @@ export interface IssuanceInput {
   /** A person asked for this certificate: our own pauses are skipped. */
   readonly insistent?: boolean | undefined
   /** With what the plan's other certificates are going to order. */
-  readonly budget?: Observed['budget']
+  readonly cas: Observed['cas']
 }
 
 /** Whether the stored version is kept or a new one is issued, and under which number. */
@@ -42,38 +41,43 @@ export function planIssuance(certificate: Certificate, input: IssuanceInput): Is
   })
   if (!renewal.due && newest) return keepVersion(newest.number, renewal.because, input)
 
-  const usages = usagesOf(certificate, input)
-  const parked =
-    judgeAttempts(facts.attempts, {
-      now,
-      insistent: forceRenew || input.insistent === true,
-      notAfter: newest?.leaf.notAfter,
-    }) ?? judgeUsage(facts.underway ? [] : usages)
+  const paused = judgeAttempts(facts.attempts, {
+    now,
+    insistent: forceRenew || input.insistent === true,
+    notAfter: newest?.leaf.notAfter,
+  })
+  const choice = chooseCa(certificate, input)
+  const parked = longer(paused, choice.kind === 'wait' ? choice.parked : undefined)
   if (parked) return park(certificate, { parked, because: renewal.because, input })
 
   const { challenges, preflight } = facts
   const errors = [
+    ...(choice.kind === 'refuse' ? choice.errors : []),
     ...(preflight?.refusals ?? []),
     ...challenges.flatMap((challenge) => ('error' in challenge ? challenge.error : [])),
   ]
-  if (errors.length > 0) return { kind: 'refuse', because: renewal.because, errors }
+  if (choice.kind !== 'use' || errors.length > 0) return { kind: 'refuse', because: renewal.because, errors }
+  const { ca, passedOver, next, alone, resumes, usages, warnings } = choice
   return {
     kind: 'issue',
-    number: nextNumber(input),
+    number: nextNumber(input) + (choice.givesUp ? 1 : 0),
     because: renewal.because,
     names: certificate.names,
     key: certificate.key,
-    resumes: facts.underway !== undefined,
+    resumes,
+    ca,
+    passedOver,
+    next,
+    alone,
+    late: isLate(newest?.leaf, now),
     challenges,
-    warnings: preflight?.warnings ?? [],
+    warnings: [...warnings, ...(preflight?.warnings ?? [])],
     ...(usages.length === 0 ? {} : { usages }),
   }
 }
 
-/** None where the order will name the version that it replaces and the CA counts no such order. */
-function usagesOf(certificate: Certificate, { facts, budget, now }: IssuanceInput): Usage[] {
-  if (!budget || (facts.suggestion && budget.limits.replacingIsFree)) return []
-  return judgeBudget({ names: certificate.names, domains: facts.domains ?? [] }, { ...budget, now })
+function longer(a: Parking | undefined, b: Parking | undefined): Parking | undefined {
+  return a && b ? (Date.parse(a.until) > Date.parse(b.until) ? a : b) : (a ?? b)
 }
 
 interface Parked {

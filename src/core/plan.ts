@@ -6,6 +6,19 @@ import type { ErrorFacts } from './errors.ts'
 import type { Held } from './hold.ts'
 import type { ChallengeObservation } from './observed.ts'
 
+export interface CaName {
+  /** `Let's Encrypt`. */
+  readonly name: string
+  /** URL of its directory. */
+  readonly directory: string
+}
+
+/** A CA that was not used, and why. */
+export interface PassedOver {
+  readonly name: string
+  readonly because: string
+}
+
 export type Issuance =
   /** The stored version `from` is good; it is rolled out under `number`, which differs when nodes use `from` for other bytes. */
   | {
@@ -26,6 +39,15 @@ export type Issuance =
       /** An order that an earlier run began is taken up again. */
       readonly resumes: boolean
       readonly challenges: readonly ChallengeObservation[]
+      readonly ca: CaName
+      /** Why not one that comes before it. */
+      readonly passedOver: readonly PassedOver[]
+      /** Tried one after the other when this one fails for a reason that they may not share. */
+      readonly next: readonly CaName[]
+      /** No other CA is configured. */
+      readonly alone: boolean
+      /** There is no time left to wait for a CA that does not finish its order. */
+      readonly late: boolean
       /** What of the CA's limits is used before this order, where they are known. */
       readonly usages?: readonly Usage[]
       /** What may disturb the issuance. */
@@ -40,6 +62,8 @@ export type Issuance =
       readonly errors: readonly ErrorFacts[]
       readonly parked?: Parking
     }
+
+export type Issuing = Extract<Issuance, { kind: 'issue' }>
 
 /** `waiting`: it needs a version, and none can be had. */
 export type NodeAction = 'none' | 'install' | 'reload' | 'roll-back' | 'waiting' | 'unreachable' | 'blocked'

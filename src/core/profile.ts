@@ -11,12 +11,12 @@ export interface Profile {
 export function judgeProfile(
   wanted: string | undefined,
   offered: readonly Profile[],
-  host: string,
+  { host, place = 'acme' }: { readonly host: string; readonly place?: string | undefined },
 ): ErrorFacts | undefined {
   if (wanted === undefined || offered.some(({ name }) => name === wanted)) return undefined
   const names = offered.map(({ name }) => name).join(', ')
   const message = `the CA at ${host} has no profile ${JSON.stringify(wanted)}: it offers ${names || 'none'}`
-  const hint = 'correct acme.profile in the configuration, or leave it out'
+  const hint = `correct ${place}.profile in the configuration, or leave it out`
   if (offered.length === 0) return { message, hints: [hint] }
   const detail = offered
     .map(({ name, description }) => `${name}: ${description || 'not described'}`)

@@ -46,7 +46,7 @@ const words: Readonly<
     (one, facts) => `live/${one.certificate}${on(one)}${move(facts)}`,
   ],
   reload: ['reloaded', 'reload', (one) => `nginx${on(one)} for ${one.certificate}`],
-  issue: ['issued', 'issue', (one, facts) => `version ${facts['to']} of ${one.certificate}`],
+  issue: ['issued', 'issue', (one, facts) => `version ${facts['to']} of ${one.certificate}${by(facts)}`],
   'account-create': ['made', 'make', (_one, facts) => `an account at ${facts['directory']}`],
   'account-rotate': [
     'changed',
@@ -84,6 +84,10 @@ function sayAct(one: Happening, facts: Facts): { done: string; plain: string } {
     () => `for ${one.certificate}${on(one)}`,
   ]
   return { done: `${past} ${rest(one, facts)}`, plain: `${plain} ${rest(one, facts)}` }
+}
+
+function by({ ca }: Facts): string {
+  return ca === undefined ? '' : ` by ${ca}`
 }
 
 function on({ node }: Happening): string {

@@ -4,8 +4,9 @@ import { sayValidity } from './duration.ts'
 import type { ErrorFacts } from './errors.ts'
 import type { ChallengeObservation } from './observed.ts'
 import type { Paint } from './paint.ts'
-import type { CertificatePlan } from './plan.ts'
+import type { CertificatePlan, Issuing } from './plan.ts'
 import { sayParking } from './say-parking.ts'
+import { sayPassedOver } from './say-passed-over.ts'
 
 /** The first lines of a certificate's block: what becomes of its version, and why. */
 export function renderIssuance(
@@ -31,7 +32,8 @@ export function renderIssuance(
       ]
     case 'issue':
       return [
-        `  ${paint('green', '+')} ${issuance.resumes ? 'finish the order of' : 'issue'} version ${issuance.number}, because ${issuance.because}`,
+        `  ${paint('green', '+')} ${issuance.resumes ? 'finish the order of' : 'issue'} version ${issuance.number}${sayCa(issuance)}, because ${issuance.because}`,
+        ...issuance.passedOver.map((one) => `      ${sayPassedOver(one)}`),
         ...(issuance.usages ?? []).filter(isTelling).map((usage) => paint('dim', `      ${sayUsage(usage)}`)),
         ...issuance.challenges.map((challenge) => paint('dim', `      ${sayChallenge(challenge)}`)),
         ...[...issuance.warnings, ...issuance.challenges.flatMap(notesOf)].flatMap(({ message, hints }) => [
@@ -40,6 +42,11 @@ export function renderIssuance(
         ]),
       ]
   }
+}
+
+/** Where only one is configured, there is nothing to say. */
+function sayCa({ ca, alone }: Issuing): string {
+  return alone ? '' : ` by ${ca.name}`
 }
 
 function sayCopy({ from, number, because }: { from: number; number: number; because: string }): string {

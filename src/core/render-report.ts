@@ -2,6 +2,7 @@ import { sayCount } from './count.ts'
 import { sayInstant } from './duration.ts'
 import { table } from './paint.ts'
 import type { Paint } from './paint.ts'
+import { sayPassedOver } from './say-passed-over.ts'
 import type { CertificateResult, NodeResult, RunResult } from './result.ts'
 
 /** What a run did: a table of nodes and one sentence for each certificate. */
@@ -18,7 +19,15 @@ function renderCertificate(result: CertificateResult, paint: Paint): string {
     node.because,
   ])
   const grid = rows.length === 0 ? [] : table([header, ...rows], '  ')
-  return [paint('bold', result.certificate), ...grid, '', sayResult(result)].join('\n')
+  return [paint('bold', result.certificate), ...grid, '', ...sayIssuer(result), sayResult(result)].join('\n')
+}
+
+/** Worth a word when it was not the first CA. */
+function sayIssuer({ certificate, issuance: { number, ca, passedOver = [] } }: CertificateResult): string[] {
+  if (ca === undefined || passedOver.length === 0) return []
+  return [
+    `${certificate}: ${ca} issued version ${number}, because ${passedOver.map(sayPassedOver).join('; ')}.`,
+  ]
 }
 
 function sayStatus({ status }: NodeResult, paint: Paint): string {

@@ -38,7 +38,7 @@ function renderCertificate(
   })
   const stored = observed.certificates[certificate]?.versions.at(-1)
   const head = stored
-    ? `version ${stored.number} is stored, ${sayValidity(stored.leaf.notAfter, observed.now)}`
+    ? `version ${stored.number} is stored, ${sayIssuer(observed, certificate)}${sayValidity(stored.leaf.notAfter, observed.now)}`
     : 'no version is stored here'
   const due = stored && issuance.kind === 'issue' ? `; a new version is due, because ${issuance.because}` : ''
   const parked = parkingOf(issuance)
@@ -49,6 +49,14 @@ function renderCertificate(
   return [`${paint('bold', certificate)}: ${head}${due}`, ...table([header, ...rows], '  '), ...hints].join(
     '\n',
   )
+}
+
+/** Where several CAs are configured. */
+function sayIssuer({ cas, certificates }: Observed, certificate: string): string {
+  const directory = certificates[certificate]?.issuedBy
+  if (cas.length === 1 || directory === undefined) return ''
+  const name = cas.find((ca) => ca.directory === directory)?.name ?? `${directory}, which is not configured`
+  return `issued by ${name}, `
 }
 
 function sayLines({ message, hints }: ErrorFacts): string[] {

@@ -47,6 +47,15 @@ export function judgeRenewal({
     : renewal
 }
 
+/** Whether a CA's window, or its silence, is no longer waited for: nothing valid is stored, or the last sixth has begun. */
+export function isLate(stored: Leaf | undefined, now: Date): boolean {
+  return !stored || now.getTime() >= floorOf(stored)
+}
+
+function floorOf({ notBefore, notAfter }: Leaf): number {
+  return Date.parse(notAfter) - (Date.parse(notAfter) - Date.parse(notBefore)) / 6
+}
+
 /**
  * An instant in the window that the CA suggests, or else a share of the lifetime. A CA's window may be wrong, so what is
  * left of the last sixth of the lifetime is renewed whatever it says: a sixth is 7 days of 45 and a day of 6, which
@@ -58,7 +67,7 @@ function judgeDates(leaf: Leaf, now: Date, suggestion: Suggestion | undefined): 
   const left = notAfter - now.getTime()
   if (left <= 0) return { due: true, because: `it expired ${sayDuration(left)} ago` }
 
-  const floor = notAfter - lifetime / 6
+  const floor = floorOf(leaf)
   const suggested = suggestion && chooseInstant(suggestion, leaf).getTime()
   const dueAt = suggested === undefined ? notAfter - lifetime * shareOf(lifetime) : Math.min(suggested, floor)
   if (now.getTime() < dueAt) {

@@ -1,4 +1,5 @@
 import type { ErrorFacts } from './errors.ts'
+import type { PassedOver } from './plan.ts'
 
 /**
  * What became of one step. `not-run`: the rollout halted, or what it needed failed. `rolled-back`: it was done, and taken
@@ -22,6 +23,10 @@ export interface CertificateResult {
     readonly status: StepStatus
     readonly number?: number | undefined
     readonly notAfter?: string | undefined
+    /** Who issued it, in this run. */
+    readonly ca?: string | undefined
+    /** CAs that were to be used before. */
+    readonly passedOver?: readonly PassedOver[] | undefined
     readonly error?: ErrorFacts | undefined
   }
   readonly nodes: readonly NodeResult[]

@@ -5,12 +5,11 @@ import { errorFacts, UnsafePlanError } from './errors.ts'
 import { isChange, keepWaiting } from './plan.ts'
 import type { Observed } from './observed.ts'
 import type { CertificatePlan, NodePlan, Plan } from './plan.ts'
+import { isStaging, trustedLeaves } from './staging.ts'
 
 export interface SafetyInput {
   readonly certificates: readonly Certificate[]
   readonly observed: Observed
-  /** URL of the CA's directory. */
-  readonly directory: string
   /** How many nodes one run may change; undefined: any number. */
   readonly maxNodes?: number | undefined
 }
@@ -117,14 +116,12 @@ function isCovered(name: string, names: readonly string[]): boolean {
   return names.includes(name) || names.includes(name.replace(/^[^.]+/, '*'))
 }
 
-/** What no browser trusts, by the names that CAs give to the issuers and directories they have for trying. */
-const staging = /staging|fake le |\/\/dv\.acme-v02\.test-api\.pki\.goog\//i
-
 function stagingOverTrusted(plan: CertificatePlan, input: SafetyInput): string[] {
+  const { issuance } = plan
   const trusted = plan.nodes.filter(isChange).flatMap((step) => {
-    const coming = plan.issuance.kind === 'issue' ? input.directory : leafComing(plan, step, input)?.issuer
-    if (coming === undefined || !staging.test(coming)) return []
-    const issuers = aliveOn(step, input).flatMap(({ issuer }) => (staging.test(issuer) ? [] : issuer))
+    const coming = issuance.kind === 'issue' ? issuance.ca.directory : leafComing(plan, step, input)?.issuer
+    if (coming === undefined || !isStaging(coming)) return []
+    const issuers = trustedLeaves(step.served, input.observed.now).map(({ issuer }) => issuer)
     return issuers.length === 0 ? [] : [issuers]
   })
   if (trusted.length === 0) return []

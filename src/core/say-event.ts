@@ -1,5 +1,6 @@
 import { sayInstant } from './duration.ts'
 import type { Event } from './event.ts'
+import { sayPassedOver } from './say-passed-over.ts'
 
 /** Whom an event is about, and what it says, for a line or a cell. `undefined`: not worth a word. */
 export interface Saying {
@@ -19,6 +20,10 @@ export function sayEvent(event: Event): Saying | undefined {
       return busy(event.certificate, `account made at the CA: ${event.url}`)
     case 'key-stored':
       return busy(event.certificate, 'key made and stored')
+    case 'ca-passed-over': {
+      const { ca, because, next } = event
+      return bad(event.certificate, `${sayPassedOver({ name: ca, because })}; trying ${next}`)
+    }
     case 'order-created':
       return busy(event.certificate, `${event.resumed ? 'order taken up again' : 'order made'}: ${event.url}`)
     case 'txt-created':

@@ -1,7 +1,7 @@
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { providers } from '../../providers/index.ts'
 import { template } from '../../src/commands/init-template.ts'
 import { loadConfig } from '../../src/config/load.ts'
@@ -217,4 +217,57 @@ test.each([
 test('the node that certs runs on is no hop', async () => {
   const through = `nodes: { here: { address: 'local' }, sally: { address: '192.0.2.1', jump: 'here' } }`
   expect(await refusal(minimal(through))).toBe('jump: here is this machine, which is no hop\n')
+})
+
+describe('acme.fallback', () => {
+  const acme = (fallback: string, first = `contact: ['ops@a.example']`) =>
+    minimal(`acme: { ${first}, fallback: [${fallback}] }`)
+  const zerossl = `{ directory: 'zerossl', eab: { kid: 'k', hmac: { file: 'hmac' } } }`
+
+  test('is the CAs that stand behind the first one, each with settings of its own', async () => {
+    const { cas } = await load(
+      acme(
+        `${zerossl}, { directory: 'https://ca.example/dir', caBundle: 'ca.pem', profile: 'p', contact: [] }`,
+      ),
+    )
+    expect(cas.map(({ name, place, contact }) => [name, place, contact])).toEqual([
+      ["Let's Encrypt", 'acme', ['ops@a.example']],
+      ['ZeroSSL', 'acme.fallback[0]', ['ops@a.example']],
+      ['ca.example', 'acme.fallback[1]', []],
+    ])
+    expect(cas[1]?.eab?.hmac).toEqual({ file: path.join(folder, 'hmac') })
+    expect(cas[2]).toMatchObject({ caBundle: path.join(folder, 'ca.pem'), profile: 'p' })
+    expect(cas[0]).toMatchObject({ eab: undefined, caBundle: undefined, profile: undefined })
+  })
+
+  test.each([
+    [
+      'that needs a binding and has none',
+      `{ directory: 'google' }`,
+      'acme.fallback[0].eab is missing: google needs an external account binding',
+    ],
+    [
+      'that is the first one again',
+      `{ directory: 'https://acme-v02.api.letsencrypt.org/directory' }`,
+      'acme.fallback[0].directory is the same CA as acme: ',
+    ],
+    [
+      'that stands there twice',
+      `${zerossl}, ${zerossl}`,
+      'acme.fallback[1].directory is the same CA as acme.fallback[0]: ',
+    ],
+    ['that is not known', `{ directory: 'zeroSSL' }`, 'acme.fallback[0].directory "zeroSSL" is not known'],
+    ['without a directory', `{ contact: [] }`, 'acme.fallback[0].directory'],
+    ['with a fallback of its own', `{ directory: 'zerossl', fallback: [] }`, 'unknown key "fallback"'],
+    ['with a setting that there is not', `{ directory: 'x', profil: 'y' }`, 'did you mean "profile"?'],
+  ])('refuses one %s', async (_what, fallback, said) => {
+    expect(await refusal(acme(fallback))).toContain(said)
+  })
+
+  test('two directories of one host are told apart by their URLs', async () => {
+    const { cas } = await load(
+      acme(`{ directory: 'https://ca.example/b' }`, `directory: 'https://ca.example/a'`),
+    )
+    expect(cas.map(({ name }) => name)).toEqual(['https://ca.example/a', 'https://ca.example/b'])
+  })
 })

@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest'
-import { beginAttempt, endAttempt, judgeAttempts, longestRefusalMs } from '../../src/core/backoff.ts'
+import {
+  addRefusal,
+  beginAttempt,
+  endAttempt,
+  forgetFailures,
+  judgeAttempts,
+  judgeRefusal,
+  longestRefusalMs,
+} from '../../src/core/backoff.ts'
 import type { Attempts } from '../../src/core/backoff.ts'
 
 const start = new Date('2026-11-23T12:00:00Z')
@@ -57,45 +65,65 @@ test('says what failed and when', () => {
   )
 })
 
-test('a person waits for what the CA said, and not for our own pauses', () => {
-  const refusedUntil = later(hour).toISOString()
+test('a person need not wait for our own pauses', () => {
   const insistent = { now: later(minute), insistent: true, notAfter: undefined }
   expect(judgeAttempts(failed(4), insistent)).toBeUndefined()
-  expect(judgeAttempts(failed(4, { refusedUntil }), insistent)).toMatchObject({
-    until: refusedUntil,
-    by: 'CA',
-  })
 })
 
-test.each([
-  ['the CA wants longer than we would wait', 1, hour, hour, 'CA'],
-  ['the CA wants less than we would wait', 3, minute, 100 * minute, 'pause'],
-])('%s: the longer wait counts', (_what, failures, refused, until, by) => {
-  const attempts = failed(failures, { refusedUntil: later(refused).toISOString() })
-  expect(judgeAttempts(attempts, { now: later(1), ...patient })).toMatchObject({
-    until: later(until).toISOString(),
-    by,
+const [first, second] = ['https://one.example/dir', 'https://two.example/dir']
+const refusedBy = (directory: string, until: Date) => ({
+  refusals: { [directory]: { until: until.toISOString(), because: 'too many' } },
+})
+
+test('what a CA said parks that CA until then, to the millisecond, and no other', () => {
+  const attempts = failed(1, refusedBy(first, later(hour)))
+  expect(judgeRefusal(attempts, { directory: first, now: later(hour - 1) })).toEqual({
+    until: later(hour).toISOString(),
+    by: 'CA',
+    because: 'the CA refuses until then: too many',
   })
+  expect(judgeRefusal(attempts, { directory: first, now: later(hour) })).toBeUndefined()
+  expect(judgeRefusal(attempts, { directory: second, now: start })).toBeUndefined()
 })
 
 test('a Retry-After of a year does not let a certificate expire: the CA is asked again after a week', () => {
-  const ended = endAttempt(failed(1), start, { because: 'x', retryAfterMs: 365 * day })
-  expect(ended.refusedUntil).toBe(later(longestRefusalMs).toISOString())
+  const waitMs = 365 * day
+  const attempts = addRefusal(failed(1), first, { because: 'x', waitMs, now: start })
+  expect(attempts.refusals?.[first]?.until).toBe(later(longestRefusalMs).toISOString())
   expect(longestRefusalMs).toBe(7 * day)
 })
 
-test('a failure that a wrong clock dated into the future holds nothing up', () => {
+test('what a wrong clock dated into the future holds nothing up', () => {
   const attempts = failed(4, {
     at: later(3_650 * day).toISOString(),
-    refusedUntil: later(3_650 * day).toISOString(),
+    ...refusedBy(first, later(3_650 * day)),
   })
   expect(judgeAttempts(attempts, { now: start, ...patient })).toBeUndefined()
+  expect(judgeRefusal(attempts, { directory: first, now: start })).toBeUndefined()
 })
 
 test('a try counts as a failure from its beginning, and each of its own', () => {
-  const first = beginAttempt(undefined, start)
-  expect(first).toMatchObject({ failures: 1, because: 'the run did not come to its end' })
-  const ended = endAttempt(first, later(5), { because: 'no luck', retryAfterMs: undefined })
+  const begun = beginAttempt(undefined, start)
+  expect(begun).toMatchObject({ failures: 1, because: 'the run did not come to its end' })
+  const ended = endAttempt(begun, later(5), 'no luck')
   expect(ended).toEqual({ failures: 1, at: later(5).toISOString(), because: 'no luck' })
   expect(beginAttempt(ended, later(minute))).toMatchObject({ failures: 2 })
+})
+
+test('what CAs said is kept over tries, also when a version came of one, and not longer than it counts', () => {
+  const refused = failed(1, {
+    refusals: {
+      ...refusedBy(first, later(hour)).refusals,
+      ...refusedBy(second, later(minute)).refusals,
+    },
+  })
+  const at = later(2 * minute)
+  const left = { refusals: refusedBy(first, later(hour)).refusals }
+  expect(beginAttempt(refused, at)).toMatchObject({ failures: 2, ...left })
+  expect(endAttempt(refused, at, 'no luck')).toMatchObject(left)
+  const version = forgetFailures(refused, at)
+  expect(version).toEqual({ failures: 0, at: at.toISOString(), because: 'a version came of it', ...left })
+  expect(judgeAttempts(version, { now: at, ...patient })).toBeUndefined()
+  expect(beginAttempt(version, at)).toMatchObject({ failures: 1 })
+  expect(forgetFailures(refused, later(hour))).toBeUndefined()
 })

@@ -80,7 +80,7 @@ describe("the CA's limits in the plan", () => {
   })
   const withSpent = (observed: Observed, spent: readonly Spending[]): Observed => ({
     ...observed,
-    budget: { limits, spent },
+    cas: [{ ...fleet.ca, budget: { limits, spent } }],
   })
 
   test('what is used of the set is shown', () => {
@@ -104,7 +104,7 @@ describe("the CA's limits in the plan", () => {
   })
 
   test('an order that is under way is finished: it has been counted', () => {
-    const observed = fleet.observe(dueFleet(), [due], { underway: { number: 4 } })
+    const observed = fleet.observe(dueFleet(), [due], { underway: fleet.underway(4) })
     const spent = [1, 2, 3, 4, 5].map((hours) => order(hours))
     expect(plan(withSpent(observed, spent)).certificates[0]!.issuance).toMatchObject({
       kind: 'issue',
@@ -120,7 +120,7 @@ describe("the CA's limits in the plan", () => {
       now: fleet.now,
       nodes: {},
       certificates: Object.fromEntries(names.map((name) => [name, facts])),
-      budget: { limits, spent: [] },
+      cas: [{ ...fleet.ca, budget: { limits, spent: [] } }],
     }
     const kinds = plan(observed, { certificates }).certificates.map(({ issuance }) => issuance.kind)
     expect(kinds).toEqual([...Array.from({ length: 50 }, () => 'issue'), 'refuse', 'refuse'])
@@ -181,9 +181,10 @@ test('what is unsafe for one certificate is refused for it alone', () => {
   const other = { ...fleet.certificate, name: 'other', names: ['other.example'], nodes: [] }
   const first = fleet.observe(fleet.fleetAt(3), [fleet.version(3, { names: ['else.example'] })])
   const facts = { versions: [], highest: 0, challenges: [] }
-  const observed = { ...first, certificates: { ...first.certificates, other: facts } }
+  const cas = [{ name: 'ca', directory: 'https://acme-staging.test/dir' }]
+  const observed = { ...first, cas, certificates: { ...first.certificates, other: facts } }
   const certificates = [fleet.certificate, other]
-  const input = { certificates, observed, directory: 'https://acme-staging.test/dir' }
+  const input = { certificates, observed }
   const safe = refuseUnsafe(plan(observed, { certificates }), input)
   expect(safe.certificates.map(({ issuance }) => issuance.kind)).toEqual(['refuse', 'issue'])
   expect(safe.certificates[0]).toMatchObject({

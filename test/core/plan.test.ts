@@ -134,7 +134,7 @@ test('the new number is above every number on any node and in the store', () => 
 })
 
 test('an order under way keeps the number that it was begun with, even when its version is half written', () => {
-  const observed = fleet.observe(fleet.fleetAt(2), [], { highest: 3, underway: { number: 3 } })
+  const observed = fleet.observe(fleet.fleetAt(2), [], { highest: 3, underway: fleet.underway(3) })
   expect(plan(observed).certificates[0]!.issuance).toMatchObject({ kind: 'issue', number: 3, resumes: true })
 })
 

@@ -22,7 +22,7 @@ function kindsWith(change: Partial<CertificateObservation>): string[] {
     now: fleet.now,
     nodes: {},
     certificates: Object.fromEntries(names.map((name) => [name, facts(name)])),
-    budget: { limits, spent: [] },
+    cas: [{ ...fleet.ca, budget: { limits, spent: [] } }],
   }
   const request = { certificates, rollout: fleet.rollout, forceRenew: true }
   return makePlan(request, observed).certificates.map(({ issuance }) => issuance.kind)

@@ -86,7 +86,7 @@ describe('a saved plan', () => {
   test('is refused when the hour has made another plan of the same sight', () => {
     const due = { ...behind, now: new Date('2027-02-10T00:00:00Z') }
     expect(changes({ observed: due })).toEqual([
-      'media.hachyderm.io was keep version 3 as 3; it is issue version 4 for media.hachyderm.io, ecdsa-p256',
+      'media.hachyderm.io was keep version 3 as 3; it is issue version 4 for media.hachyderm.io, ecdsa-p256, by ca.example',
       'media.hachyderm.io on cdn-frankfurt-1 was install, version 2 → 3; it is install, version 2 → 4',
       'media.hachyderm.io on cdn-fremont-1 was install, version 2 → 3; it is install, version 2 → 4',
       'media.hachyderm.io on sally was install, version 2 → 3; it is install, version 2 → 4',
@@ -154,7 +154,7 @@ describe('a saved plan', () => {
     ],
     [
       'an order was begun',
-      { observed: fleet.observe(fleet.fleetAt(2), stored, { underway: { number: 4 } }) },
+      { observed: fleet.observe(fleet.fleetAt(2), stored, { underway: fleet.underway(4) }) },
       'media.hachyderm.io: the order under way was none; it is for version 4',
     ],
     [

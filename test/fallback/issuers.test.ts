@@ -49,7 +49,7 @@ describe.skipIf(missing)('the CA that issued a version is on record:', () => {
     expect(exitCode).toBe(2)
     expect(stderr).toBe(
       `certs: error: finding the CA of version 1 of ${name} failed: ${place.first.acme.directory} is no longer configured\n` +
-        `certs: hint: put it back for this: acme: { directory: '${place.first.acme.directory}' }\n`,
+        `certs: hint: put it back: acme: { …, fallback: [{ directory: '${place.first.acme.directory}' }] }\n`,
     )
     expect(await place.look((store) => store.list('blocked-keys'))).toEqual([])
     expect(await place.certs(revocation)).toMatchObject({ exitCode: 0 })

@@ -1,7 +1,7 @@
 import { fileKinds } from '../../src/core/certificate.ts'
 import type { Certificate, FileKind, Leaf } from '../../src/core/certificate.ts'
 import type { Inspection, Lineage, LiveEntry, Served } from '../../src/core/node.ts'
-import type { NodeObservation, Observed } from '../../src/core/observed.ts'
+import type { NodeObservation, Observed, OrderUnderWay } from '../../src/core/observed.ts'
 import type { VersionFacts } from '../../src/core/version.ts'
 import type { RolloutSettings } from '../../src/core/waves.ts'
 
@@ -105,13 +105,20 @@ export function nodeAt(number: number): NodeObservation {
   return { inspection: inspection(lineage(number)), served: { [name]: [served(leafOf(number))] } }
 }
 
+export const ca = { name: 'ca.example', directory: 'https://ca.example/directory' }
+
 export function observe(
   nodes: Readonly<Record<string, NodeObservation>>,
   versions: readonly VersionFacts[],
   change: Partial<Observed['certificates'][string]> = {},
 ): Observed {
   const highest = Math.max(0, ...versions.map(({ number }) => number))
-  return { now, nodes, certificates: { [name]: { versions, highest, challenges: [], ...change } } }
+  return { now, cas: [ca], nodes, certificates: { [name]: { versions, highest, challenges: [], ...change } } }
+}
+
+/** An order at the CA that is waiting to be proved. */
+export function underway(number: number, change: Partial<OrderUnderWay> = {}): OrderUnderWay {
+  return { number, directory: ca.directory, ordered: true, finalizing: false, ...change }
 }
 
 export function fleetAt(number: number): Record<string, NodeObservation> {

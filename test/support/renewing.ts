@@ -98,8 +98,11 @@ export async function startRenewing(options: RenewingOptions): Promise<Renewing>
       const found = await store.get<Attempts>(`attempts/${certificate}`)
       if (!found) throw new Error(`${certificate} has no failed attempts`)
       const back = (instant: string) => new Date(Date.parse(instant) - ms).toISOString()
-      const { at, refusedUntil } = found.value
-      const aged = { ...found.value, at: back(at), ...(refusedUntil && { refusedUntil: back(refusedUntil) }) }
+      const { at, refusals = {} } = found.value
+      const older = Object.entries(refusals).map(
+        ([directory, one]) => [directory, { ...one, until: back(one.until) }] as const,
+      )
+      const aged = { ...found.value, at: back(at), refusals: Object.fromEntries(older) }
       await store.put(`attempts/${certificate}`, aged, found.revision)
     },
     async failing() {

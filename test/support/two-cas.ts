@@ -22,7 +22,7 @@ export interface LocalCa {
   readonly pebble: Pebble
   readonly proxy: AcmeProxy
   /** Its settings as they stand in a configuration. */
-  readonly acme: NonNullable<Config['acme']>
+  readonly acme: { readonly directory: string; readonly caBundle: string }
   /** `127.0.0.1:PORT`, by which it is called. */
   readonly host: string
   /** What it did since the last time this was asked. */
@@ -52,8 +52,8 @@ export interface RunOptions {
 export interface TwoCasOptions {
   readonly certificates: Config['certificates']
   readonly zones?: Readonly<Record<string, Zone>>
-  /** Named in the configuration: the second one stands behind the first. */
-  readonly acme: (first: LocalCa['acme'], second: LocalCa['acme']) => Config['acme']
+  /** By default the second one stands behind the first. */
+  readonly acme?: (first: LocalCa['acme'], second: LocalCa['acme']) => Config['acme']
 }
 
 export async function startTwoCas(options: TwoCasOptions): Promise<TwoCas> {
@@ -88,7 +88,7 @@ export async function startTwoCas(options: TwoCasOptions): Promise<TwoCas> {
   await writeFile(join(folder, 'tsig.secret'), secret, { mode: 0o600 })
   const config: Config = {
     state,
-    acme: options.acme(first.acme, second.acme),
+    acme: options.acme?.(first.acme, second.acme) ?? { ...first.acme, fallback: [second.acme] },
     dns: {
       home: { provider: 'rfc2136', server, tsig: { name, algorithm, secret: { file: 'tsig.secret' } } },
     },

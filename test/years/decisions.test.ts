@@ -5,7 +5,7 @@ import { limitsOf } from '../../src/core/budget.ts'
 import type { Spending } from '../../src/core/budget.ts'
 import type { Leaf } from '../../src/core/certificate.ts'
 import { planIssuance } from '../../src/core/plan-issuance.ts'
-import { certificate as configured, leafOf, name } from '../support/observed.ts'
+import { ca, certificate as configured, leafOf, name, underway as underwayAt } from '../support/observed.ts'
 import { rollDice, type Dice } from './dice.ts'
 
 /**
@@ -64,15 +64,15 @@ function live({ lifetime, suggests, seed }: Year): void {
       challenges: [],
       attempts,
       ...(suggestion && { suggestion }),
-      ...(underway && { underway: { number: number + 1 } }),
+      ...(underway && { underway: underwayAt(number + 1) }),
       domains: ['hachyderm.io'],
     }
-    const budget = { limits, spent: orders }
-    const issuance = planIssuance(certificate, { facts, lineages: [], now, forceRenew: false, budget })
+    const cas = [{ ...ca, budget: { limits, spent: orders } }]
+    const issuance = planIssuance(certificate, { facts, lineages: [], now, forceRenew: false, cas })
     if (issuance.kind !== 'issue') continue
 
     const began = beginAttempt(attempts, now)
-    const fail = (because: string) => endAttempt(began, now, { because, retryAfterMs: undefined })
+    const fail = (because: string) => endAttempt(began, now, because)
     if (at >= outage.from && at < outage.to) {
       attempts = fail('no answer')
       continue
