@@ -84,7 +84,8 @@ export function openCa({ settings, accountKey, accountUrl, now, signal, pace }: 
   const client = createClient({
     settings,
     accountKey,
-    freshNonce: () => patiently(async () => requestNonce((await directory()).newNonce)),
+    // Not as patient as what needs it: patience within patience would multiply.
+    freshNonce: () => patiently(async () => requestNonce((await directory()).newNonce), pace.firstRetryMs),
     send: (request) => transport.send({ method: 'POST', ...request }),
   })
   let account = accountUrl

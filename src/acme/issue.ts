@@ -52,6 +52,8 @@ export async function issue(request: IssueRequest, deps: IssueDeps): Promise<Ver
   using ca = await openAccount(deps, { settings, certificate: certificate.name, pace })
   const work: Work = { ...base, ca }
   try {
+    // A CA that is gone is found out in seconds, before anything is made for it or repeated for a minute.
+    await ca.directory()
     const tookUp = await openRecord(work, request)
     const { leaf, chain, facts } = await obtain(work, tookUp)
     const version = versionOf(recordOf(work), { leaf, chain })

@@ -251,6 +251,24 @@ test('an account that the CA does not know any more is said so, and its key is k
   expect(await controller.store.get(document)).toEqual(before)
 })
 
+test('a CA that is gone when an order is to be taken up is left alone in seconds', async () => {
+  await using controller = await createController()
+  const { name, run } = faulty.order()
+  faulty.proxy.reset()
+  faulty.proxy.fault('finalize', { do: 'answer', status: 400, body: problemDocument('badCSR') })
+  await failureOf(run(controller))
+  faulty.proxy.reset()
+  for (const kind of requestKinds) faulty.proxy.fault(kind, { do: 'cut', when: 'before' })
+  const start = performance.now()
+  const patient = { ...pace, firstRetryMs: 500, retryMs: 20_000 }
+  const error = await failureOf(
+    controller.issue({ names: [name], acme: faulty.acme(), solver: faulty.solver, pace: patient }),
+  )
+  expect(error.message).toMatch(/^reading the directory at \S+ failed: socket hang up$/)
+  expect(performance.now() - start).toBeLessThan(2_500)
+  expect(requestKinds.map((kind) => faulty.proxy.count(kind)).reduce((a, b) => a + b)).toBeLessThan(8)
+})
+
 test('a CA that can not be reached is said so at once', async () => {
   await using controller = await createController()
   const acme = { directory: 'https://127.0.0.1:9/dir', contact: [] }
