@@ -66,6 +66,7 @@ function readInspection(answer: Answer, certificates: readonly string[]): Inspec
   const [writable, blocks, blockSize, inodes, allInodes] = answer.last('disk')?.split(' ') ?? []
   const exchange = answer.last('exchange')
   return {
+    ...(answer.program === 'sent' ? {} : { program: answer.program }),
     clock: answer.last('clock') ?? '',
     system: printableLine(answer.last('system') ?? ''),
     nginx: {

@@ -10,7 +10,8 @@ receive() {
   while read -r name value; do
     case $value in '' | *[!A-Za-z0-9+/=]*) return 1 ;; esac
     case $name in
-      token) token=$value ;;
+      # It stands in patterns of sed and awk.
+      token) case $value in *[!0-9a-f]*) return 1 ;; *) token=$value ;; esac ;;
       verb) verb=$value ;;
       order) order=$value ;;
       privkey) privkey=$value ;;
@@ -52,6 +53,7 @@ understand() {
   done <<END
 $order
 END
+  case $sum_privkey$sum_cert$sum_chain$sum_fullchain in *[!0-9a-f]*) return 1 ;; esac
   [ -n "$root" ]
 }
 

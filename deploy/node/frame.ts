@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { ConfigError, NodeError, type NodeStep } from '../../src/core/errors.ts'
 import { printable } from '../../src/core/printable.ts'
 import type { Said } from '../shell.ts'
-import { programPrefix } from './program.ts'
+import { programPrefix, sealedHash } from './program.ts'
 
 export type Verb = 'inspect' | 'install' | 'rollback'
 
@@ -30,6 +30,8 @@ export function encode({ verb, settings, files }: Input, token: string): string 
 /** The framed lines of one answer. */
 export interface Answer {
   readonly ok: boolean
+  /** Whose program answered: the one just sent, or one that is installed on the node (`certs nodes setup`). */
+  readonly program: 'sent' | 'installed' | 'outdated'
   /** What follows the name on its last line; undefined when it was not said. */
   last(name: string): string | undefined
   /** What follows the name on each of its lines, in order. */
@@ -49,16 +51,21 @@ export function decode(said: Said, token: string, at: At): Answer {
   const words = lines.map((line) => /^\S+ ([a-z]+)(?: (.*))?$/.exec(line.replace(/\r$/, '')))
   const end = words.findIndex((match) => match?.[1] === 'end')
   const verdict = words[end]?.[2]
+  const hash = words.find((match) => match?.[1] === 'program')?.[2]
+  const program = hash === undefined ? 'sent' : hash === sealedHash() ? 'installed' : 'outdated'
   if (end < 0 || end !== words.length - 1 || (verdict !== 'ok' && verdict !== 'failed')) {
     throw new NodeError(`${at.step} gave no complete answer (exit ${said.exitCode})`, {
       ...at,
       exitCode: said.exitCode,
       detail: printable(said.stderr),
-      hint: `look at what /bin/sh -s says on the node: its output has to come back unchanged`,
+      hint:
+        program === 'outdated'
+          ? `the program installed there is of another version of certs: certs nodes setup ${at.node} --apply`
+          : `look at what /bin/sh -s says on the node: its output has to come back unchanged`,
     })
   }
   const all = (name: string) => words.filter((match) => match?.[1] === name).map((match) => match?.[2] ?? '')
-  return { ok: verdict === 'ok', last: (name) => all(name).at(-1), all }
+  return { ok: verdict === 'ok', program, last: (name) => all(name).at(-1), all }
 }
 
 /** The name and words of a line as it arrives, if it is of this call. */

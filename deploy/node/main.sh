@@ -2,6 +2,14 @@
 # The input follows as a quoted here-document: data that no shell looks into.
 
 main() {
+  pinned=''
+  settle
+  printf '\n'
+  receive || unheard
+  serve
+}
+
+settle() {
   trap '' HUP INT PIPE TERM
   set -uf
   umask 077
@@ -9,13 +17,18 @@ main() {
   ulimit -c 0
   LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin
   export LC_ALL PATH
-  printf '\n'
-  if ! receive || ! understand; then
-    printf 'the input was cut off or is not ours: nothing was done\n' >&2
-    exit 1
-  fi
+}
+
+unheard() {
+  printf 'the input was cut off or is not ours: nothing was done\n' >&2
+  exit 1
+}
+
+serve() {
+  understand || unheard
   exec </dev/null
   status='' said=''
+  [ -z "$pinned" ] || permit
   case $verb in
     inspect) inspect ;;
     install | rollback) transact ;;

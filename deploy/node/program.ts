@@ -1,14 +1,20 @@
 import { readFileSync } from 'node:fs'
+import { sha256 } from '../../src/core/certificate.ts'
 
 /** The program's files, in the order they are put together; functions only, `main` last. */
 const parts = ['frame', 'nginx', 'reads', 'lineage', 'lock', 'stage', 'switch', 'install', 'inspect', 'main']
 
-let text: string | undefined
+const texts = new Map<string, string>()
+
+function read(part: string): string {
+  const known = texts.get(part) ?? readFileSync(new URL(`./${part}.sh`, import.meta.url), 'utf8')
+  texts.set(part, known)
+  return known
+}
 
 /** The whole program as it stands in the repository. */
 export function programText(): string {
-  text ??= parts.map((part) => readFileSync(new URL(`./${part}.sh`, import.meta.url), 'utf8')).join('')
-  return text
+  return parts.map(read).join('')
 }
 
 /**
@@ -16,5 +22,22 @@ export function programText(): string {
  * then fits into the first flights of a TCP connection.
  */
 export function programPrefix(): string {
-  return programText().replaceAll(/^[ \t]*#.*\n|^[ \t]+|^\n/gm, '')
+  return bare(programText())
+}
+
+/**
+ * The program as root keeps it on a node, for a login that can do nothing else. `pinned` is the path of the file
+ * whose lines `root`, `test` and `reload` an order must have; it must need no quotes.
+ */
+export function sealedProgram(pinned: string): string {
+  return `#!/bin/sh\n${programText()}${read('sealed')}\nsealed ${sealedHash()} ${pinned}\n`
+}
+
+/** What an installed program answers, to be compared with what this controller would install. */
+export function sealedHash(): string {
+  return sha256(bare(programText() + read('sealed')))
+}
+
+function bare(text: string): string {
+  return text.replaceAll(/^[ \t]*#.*\n|^[ \t]+|^\n/gm, '')
 }

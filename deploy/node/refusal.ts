@@ -126,6 +126,18 @@ function refused(node: Node, asked: Asked, code: string, words: string): Words {
           on(`ls -ld ${path('.')} ${path('archive')}`),
         ],
       }
+    case 'pinned': {
+      const setting = words === 'root' ? 'paths.root' : `nginx.${words}`
+      return {
+        message: `its login takes no other ${setting} than root wrote down there, and the configuration has another`,
+        hints: [`if the configuration is right: certs nodes setup ${node.name} --apply`],
+      }
+    }
+    case 'unpinned':
+      return {
+        message: 'the file that says what its login may do is missing there',
+        hints: [`certs nodes setup ${node.name} --apply`],
+      }
     case 'stopped':
       return {
         message: 'nginx is not running, and certs never starts it',

@@ -148,13 +148,13 @@ function blockers(
 }
 
 function notices({ certificate, inspection }: DriftInput, lineage: Lineage | undefined): Drift[] {
-  const active = inspection.certbot.timer || inspection.certbot.cron
-  if (!active || !lineage?.renewalFile) return []
-  const by = inspection.certbot.timer ? 'certbot.timer' : 'a cron entry'
-  return [
-    {
-      kind: 'notice',
-      because: `certbot is active here for ${certificate} (${by}) and may issue and switch links by itself`,
-    },
-  ]
+  const { certbot, program } = inspection
+  const found: string[] = []
+  if ((certbot.timer || certbot.cron) && lineage?.renewalFile) {
+    const by = certbot.timer ? 'certbot.timer' : 'a cron entry'
+    found.push(`certbot is active here for ${certificate} (${by}) and may issue and switch links by itself`)
+  }
+  if (program === 'outdated')
+    found.push('the program installed here is of another version of certs: certs nodes setup, again')
+  return found.map((because) => ({ kind: 'notice', because }))
 }

@@ -79,6 +79,8 @@ export interface Lineage {
 
 /** What `inspect` saw inside a node. */
 export interface Inspection {
+  /** The program is installed there, for a login that can do nothing else; absent where it was sent along. */
+  readonly program?: 'installed' | 'outdated'
   /** The node's clock, ISO 8601 UTC. */
   readonly clock: string
   readonly system: string

@@ -1,0 +1,58 @@
+# shellcheck shell=sh
+# The program as it is installed on a node, behind a login that can do nothing else: it takes the very input that
+# a shell is sent elsewhere, but no shell looks into it. Of that input only the data of the call count.
+
+# sealed HASH FILE: what this program is, and where root wrote down what an order must say.
+sealed() {
+  program=$1 pinned=$2
+  settle
+  # Whoever sends without end is cut off.
+  input=$(head -c 1048576 2>/dev/null | sed -n "
+    1s/^printf '.n%s.n' \([0-9a-f]\{32\}\)\$/marker \1/p
+    /^main <<'END_[0-9a-f]*'\$/,/^END_/{
+      //!p
+    }")
+  marker=${input%%"
+"*}
+  case $marker in 'marker '*) ;; *) stranger ;; esac
+  printf '\n%s\n\n' "${marker#marker }"
+  receive <<END || unheard
+${input#"$marker
+"}
+END
+  input=''
+  say program "$program"
+  serve
+}
+
+stranger() {
+  printf 'this login takes the orders of certs, and nothing else\n' >&2
+  exit 1
+}
+
+# What would be run or written to as root is not for the one who logs in to say.
+permit() {
+  step=lock
+  [ "$verb" != inspect ] || step=inspect
+  fixed=$(cat "$pinned" 2>/dev/null) || fail "$step" unchanged unpinned
+  for setting in root test reload; do
+    values_of "$setting" "$order"
+    asked=$values
+    values_of "$setting" "$fixed"
+    [ "$asked" = "$values" ] || {
+      said="written down there: $(printf '%s' "$values" | tr '\n' ' ')"
+      fail "$step" unchanged pinned "$setting"
+    }
+  done
+}
+
+# The values of setting $1 in $2, one a line, into $values.
+values_of() {
+  values=''
+  while IFS= read -r line; do
+    case $line in "$1 "*) values="$values${line#* }
+" ;; esac
+  done <<END
+$2
+END
+}
