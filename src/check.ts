@@ -8,6 +8,7 @@ import { CertsError, errorFacts } from './core/errors.ts'
 import type { ErrorFacts } from './core/errors.ts'
 import type { Node } from './core/node.ts'
 import type { CaaLock } from './core/caa-lock.ts'
+import { printableLine } from './core/printable.ts'
 import { createPreflight } from './preflight.ts'
 import type { PreflightLooks, Proof } from './preflight.ts'
 import { lookAtStanding } from './standing.ts'
@@ -56,21 +57,22 @@ export async function checkAll(app: App): Promise<CheckFinding[]> {
     }),
     ...Object.keys(settings.dns).map((name) => attempt('secret', `dns.${name}`, () => askSecret(app, name))),
     ...app.cas.all.map(({ directory }) => attempt('CA', directory, () => askCa(looks, directory))),
-    ...certificates
-      .filter(({ challenge }) => challenge === 'dns-01')
-      .flatMap((certificate) =>
-        certificate.names.map((name) =>
-          attempt('DNS', name, () => askDns(app, looks, { certificate, name })),
-        ),
-      ),
+    ...certificates.map((certificate) => askProofs(app, looks, certificate)),
     ...proofsOf(app).flatMap((proof) => app.cas.all.map((ca) => checkCaa(app, looks, { proof, ca }))),
     ...nodes.map((node) => attempt('node', node.name, () => askNode(app, node))),
   ]
-  const standing = certificates
-    .filter(({ challenge }) => challenge === 'dns-persist-01')
-    .flatMap((certificate) => app.cas.all.map((ca) => askStanding(app, looks, { certificate, ca })))
-  const [found, stand] = await Promise.all([Promise.all(checks), Promise.all(standing)])
-  return [...found, ...stand.flat()]
+  return (await Promise.all<CheckFinding | CheckFinding[]>(checks)).flat()
+}
+
+/** Where TXT records would be written, or whether those that stay are there. */
+async function askProofs(app: App, looks: PreflightLooks, certificate: Certificate): Promise<CheckFinding[]> {
+  if (certificate.challenge === 'dns-persist-01') {
+    const standing = app.cas.all.map((ca) => askStanding(app, looks, { certificate, ca }))
+    return (await Promise.all(standing)).flat()
+  }
+  return Promise.all(
+    certificate.names.map((name) => attempt('DNS', name, () => askDns(app, looks, { certificate, name }))),
+  )
 }
 
 /** The records that stay, each proved by itself; a note is worth a look before it turns into a refusal. */
@@ -86,8 +88,10 @@ async function askStanding(
         if ('error' in one) throw refusal(one.error)
         if ('note' in one && one.note) throw refusal(one.note)
         await askServers(looks, one.zone)
-        if ('stands' in one) return `TXT ${one.name} in zone ${one.zone} stands: ${one.stands}`
-        return `TXT ${one.name} in zone ${one.zone} was not looked at: the CA could not be asked`
+        const place = `TXT ${one.name} in zone ${one.zone}`
+        const stands = 'stands' in one ? one.stands : undefined
+        if (stands === undefined) return `${place} was not looked at: the CA could not be asked`
+        return `${place} stands: ${printableLine(stands, { max: 500 })}`
       })
       return judgeFor(app, ca, finding)
     }),
