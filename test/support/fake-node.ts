@@ -37,6 +37,8 @@ export interface FakeNode extends Disposable {
   readonly folder: string
   readonly root: string
   shell(options?: FakeNodeOptions): LocalShell
+  /** What to write before a command line to run it on the node. */
+  enter(options?: FakeNodeOptions): readonly string[]
   /** What `nginx` (test) and `systemctl reload` (reload) do, as shell text; both succeed unless told. */
   will(verb: 'test' | 'reload' | 'status', script: string): void
   /** The commands nginx and systemctl were called with since the last look. */
@@ -71,8 +73,8 @@ export function fakeNode(overrides: Partial<Node> = {}): FakeNode {
   will('reload', ':')
   will('status', 'shift; for unit; do case $unit in nginx) echo active ;; *) echo inactive ;; esac; done')
 
-  const shell = (options: FakeNodeOptions = {}) => {
-    const { sh = ['dash'], without = [], setup = '', around = [], seeProcesses = false } = options
+  const enter = (options: FakeNodeOptions = {}) => {
+    const { without = [], setup = '', around = [], seeProcesses = false } = options
     const lines = [
       'mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system',
       `mount --bind ${folder}/nginx /usr/sbin/nginx`,
@@ -85,9 +87,10 @@ export function fakeNode(overrides: Partial<Node> = {}): FakeNode {
     const namespace = seeProcesses
       ? ['--mount']
       : ['--mount', '--pid', '--fork', '--kill-child=KILL', '--mount-proc']
-    const start = ['unshare', ...namespace, 'sh', '-c', lines.join('\n'), 'sh']
-    return localShell([...start, ...around, ...sh, '-s'])
+    return ['unshare', ...namespace, 'sh', '-c', lines.join('\n'), 'sh', ...around]
   }
+  const shell = (options: FakeNodeOptions = {}) =>
+    localShell([...enter(options), ...(options.sh ?? ['dash']), '-s'])
   const lay = (...versions: readonly Version[]) => {
     for (const version of versions) {
       const { certificate, number } = version
@@ -117,6 +120,7 @@ export function fakeNode(overrides: Partial<Node> = {}): FakeNode {
     root,
     path,
     shell,
+    enter,
     will,
     calls,
     lay,
