@@ -123,6 +123,17 @@ describe('nothing is suggested, and nothing fails,', () => {
       { status: 200, body: window('9999-11-01T00:00:00Z', '9999-11-02T00:00:00Z') },
     ],
     ['the answer is a web page', { status: 200, body: '<html>' }],
+    ['the answer is empty', { status: 200, body: '' }],
+    ['the answer is cut', { status: 200, body: '{"suggestedWindow": {"start": "2026-' }],
+    ['the answer is JSON of another shape', { status: 200, body: '[[]]' }],
+    ['the answer is JSON of wrong types', { status: 200, body: '{"suggestedWindow":{"start":7,"end":[]}}' }],
+    ['the CA refuses without saying until when', { status: 429 }],
+    ['the CA refuses until soon', { status: 429, headers: { 'retry-after': 'soon' } }],
+    ['the CA refuses for less than no time', { status: 429, headers: { 'retry-after': '-5' } }],
+    [
+      'the CA refuses until an hour ago',
+      { status: 503, headers: { 'retry-after': 'Thu, 01 Jan 1970 00:00:00 GMT' } },
+    ],
     ['the answer is a redirect', { status: 302, headers: { location: 'http://127.0.0.1/' } }],
   ])('when %s; it is asked again hours later', async (_what, answer) => {
     faulty.proxy.fault('renewalInfo', { do: 'answer', ...answer })

@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Agent, createServer, request } from 'node:https'
+import { pipeline } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { TestCa } from './test-ca.ts'
 
 const kinds = {
@@ -35,7 +37,7 @@ export type Fault =
       readonly do: 'answer'
       readonly status: number
       readonly headers?: Record<string, string>
-      readonly body?: string
+      readonly body?: string | Buffer
     }
   /** Closes the connection, before pebble hears of the request, or after it has acted on it. */
   | { readonly do: 'cut'; readonly when: 'before' | 'after' }
@@ -43,6 +45,10 @@ export type Fault =
   | { readonly do: 'hang'; readonly when?: 'before' | 'after' }
   /** Sends half of pebble's answer and cuts. */
   | { readonly do: 'truncate' }
+  /** Sends pebble's answer a byte at a time. */
+  | { readonly do: 'drip'; readonly everyMs: number }
+  /** Answers itself, with status 200 and a body that has no end. */
+  | { readonly do: 'flood' }
   /** Changes what pebble answered. */
   | { readonly do: 'edit'; readonly edit: (answer: ProxyAnswer) => ProxyAnswer }
 
@@ -52,6 +58,8 @@ export interface AcmeProxy extends AsyncDisposable {
   count(kind: RequestKind): number
   /** Requests that pebble has acted on and whose answer was held back. */
   swallowed(): readonly RequestKind[]
+  /** Bytes of endless bodies that went out. */
+  flooded(): number
   /** Applies to the next `times` requests of the kind (all by default), after `skip` of them. */
   fault(kind: RequestKind, fault: Fault, options?: FaultOptions): void
   /** How many of the faults told with `times` have not come to pass yet, by kind. */
@@ -72,6 +80,7 @@ export async function startAcmeProxy(upstream: string, ca: TestCa): Promise<Acme
   const agent = new Agent({ keepAlive: true, ca: ca.root })
   let seen: RequestKind[] = []
   let swallowed: RequestKind[] = []
+  let flooded = 0
   let rules: Rule[] = []
 
   const ruleFor = (kind: RequestKind): Rule | undefined => {
@@ -95,6 +104,17 @@ export async function startAcmeProxy(upstream: string, ca: TestCa): Promise<Acme
       outgoing.writeHead(fault.status, fault.headers)
       return void outgoing.end(fault.body ?? '')
     }
+    if (fault?.do === 'flood') {
+      outgoing.writeHead(200)
+      const piece = Buffer.alloc(65_536, 'x')
+      const endless = function* () {
+        for (;;) {
+          flooded += piece.length
+          yield piece
+        }
+      }
+      return pipeline(endless, outgoing)
+    }
     const real = await forward(incoming, { body, agent, url: new URL(path, upstream) })
     if (rule?.unless?.(real)) {
       rule.times++
@@ -107,6 +127,14 @@ export async function startAcmeProxy(upstream: string, ca: TestCa): Promise<Acme
     const length = Buffer.byteLength(answer.body)
     const withLength = incoming.method === 'HEAD' ? headers : { ...headers, 'content-length': String(length) }
     outgoing.writeHead(answer.status, withLength as Record<string, string>)
+    if (fault?.do === 'drip') {
+      for (const byte of Buffer.from(answer.body)) {
+        if (outgoing.destroyed) return
+        outgoing.write(Buffer.from([byte]))
+        await sleep(fault.everyMs)
+      }
+      return void outgoing.end()
+    }
     if (fault?.do !== 'truncate') return void outgoing.end(answer.body)
     outgoing.write(answer.body.slice(0, length / 2), () => incoming.socket.destroy())
   }
@@ -123,6 +151,7 @@ export async function startAcmeProxy(upstream: string, ca: TestCa): Promise<Acme
     directory: `https://127.0.0.1:${address.port}/dir`,
     count: (kind) => seen.filter((one) => one === kind).length,
     swallowed: () => swallowed,
+    flooded: () => flooded,
     fault: (kind, fault, { times = Infinity, skip = 0, unless } = {}) =>
       void rules.push({ kind, fault, times, skip, unless }),
     left: () => {
@@ -135,6 +164,7 @@ export async function startAcmeProxy(upstream: string, ca: TestCa): Promise<Acme
     reset: () => {
       seen = []
       swallowed = []
+      flooded = 0
       rules = []
     },
     [Symbol.asyncDispose]: async () => {
