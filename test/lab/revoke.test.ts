@@ -1,8 +1,7 @@
 import { readdir, readFile, rm } from 'node:fs/promises'
-import { get } from 'node:https'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { readLeaf } from '../../src/core/certificate.ts'
+import { statusOf as statusAt } from '../support/pebble-status.ts'
 import { type Controller, controllerMissing, startController } from './controller.ts'
 import { site, startIncident, type Incident } from './incident.ts'
 import { skipUnless } from './machine.ts'
@@ -11,19 +10,9 @@ import type { Pebble } from './pebble.ts'
 const missing = await controllerMissing()
 if (missing) console.warn(`revocation: skipped: ${missing}`)
 
-/** What the CA says of a stored version: `Valid` or `Revoked` with its reason code. */
+/** What the CA says of a stored version. */
 async function statusOf(pebble: Pebble, state: string, name: string, number: number): Promise<string> {
-  const leaf = readLeaf(await readFile(join(state, 'archive', name, `cert${number}.pem`), 'utf8'))
-  const url = `${pebble.managementUrl}/cert-status-by-serial/${leaf.serial.toLowerCase().replace(/^0+/, '')}`
-  const body = await new Promise<string>((resolve, reject) => {
-    get(url, { ca: pebble.httpsRoot, agent: false }, (answer) => {
-      const chunks: Buffer[] = []
-      answer.on('data', (chunk: Buffer) => chunks.push(chunk))
-      answer.on('end', () => resolve(Buffer.concat(chunks).toString()))
-    }).on('error', reject)
-  })
-  const { Status, Reason = 0 } = JSON.parse(body) as { Status: string; Reason?: number }
-  return Status === 'Revoked' ? `Revoked ${Reason}` : Status
+  return statusAt(pebble, await readFile(join(state, 'archive', name, `cert${number}.pem`), 'utf8'))
 }
 
 describe.skipIf(missing)('certs revoke', () => {
