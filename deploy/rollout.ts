@@ -33,8 +33,11 @@ export async function rollOut(order: RolloutOrder): Promise<Rollout> {
   let halted: string | undefined
 
   for (const [index, wave] of waves.entries()) {
-    if (index > 0 && settings.settleMs > 0) await pause(settings.settleMs, signal)
     halted = whyHalt(results, order)
+    if (!halted && index > 0 && settings.settleMs > 0) {
+      await pause(settings.settleMs, signal)
+      halted = whyHalt(results, order)
+    }
     if (halted) break
     emit({ kind: 'wave-started', certificate, wave: index + 1, waves: waves.length, nodes: wave, back })
     await runWave(wave, order, results)

@@ -41,13 +41,13 @@ async function main(argv: readonly string[]): Promise<number> {
   let since = 0
   const interrupt = (signal: keyof typeof signals): void => {
     if (!interruptedBy) {
-      process.stderr.write(`certs: ${signal}: finishing what is in hand, starting nothing new\n`)
       interruptedBy = signal
       since = performance.now()
       interruption.abort()
+      process.stderr.write(`certs: ${signal}: finishing what is in hand, starting nothing new\n`)
     } else if (performance.now() - since > sameKeystrokeMs && !urgency.signal.aborted) {
-      process.stderr.write(`certs: ${signal} again: not waiting for nodes in hand, which end by themselves\n`)
       urgency.abort()
+      process.stderr.write(`certs: ${signal} again: not waiting for nodes in hand, which end by themselves\n`)
     }
   }
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt)

@@ -73,13 +73,18 @@ function movingLines(io: Io): Progress {
     stderr.write(`${up(drawn)}${text.join('')}`)
     drawn = lines.size
   }
-  const clear = (): void => {
+  const erase = (): void => {
     if (drawn > 0) stderr.write(`${up(drawn)}\x1b[J`)
-    lines.clear()
     drawn = 0
+  }
+  const clear = (): void => {
+    erase()
+    lines.clear()
   }
   const timer = setInterval(draw, 80)
   timer.unref()
+  // What is said about a signal comes next, above the lines.
+  for (const signal of [io.signal, io.urgent]) signal.addEventListener('abort', erase)
 
   return {
     emit(event: Event) {
@@ -92,6 +97,7 @@ function movingLines(io: Io): Progress {
     clear,
     close() {
       clearInterval(timer)
+      for (const signal of [io.signal, io.urgent]) signal.removeEventListener('abort', erase)
       clear()
     },
   }

@@ -35,7 +35,7 @@ export async function takeBack(plan: CertificatePlan, app: App, rollout: Rollout
   const returned = await rollOut({
     certificate,
     waves: back.waves,
-    settings: { ...settings, haltAfter: 1 },
+    settings: { ...settings, haltAfter: 1, settleMs: 0 },
     deploy: (node) =>
       applyToNode(
         back.steps.find((step) => step.node === node)!,
