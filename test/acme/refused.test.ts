@@ -96,9 +96,9 @@ describe('a preferred chain', () => {
     const fault = linked((own) => links(own))
     faulty.proxy.fault('certificate', {
       do: 'edit',
-      edit: (answer) => {
+      edit: (answer, path) => {
         first ??= answer.body
-        return fault.do === 'edit' ? fault.edit({ ...answer, status: 200, body: first }) : answer
+        return fault.do === 'edit' ? fault.edit({ ...answer, status: 200, body: first }, path) : answer
       },
     })
     const acme = { ...faulty.acme(), preferredChain: 'Nowhere Root' }

@@ -20,6 +20,8 @@ export interface PebbleOptions {
   /** Validity in seconds by profile name; `default` of 90 days otherwise. */
   readonly profiles?: Readonly<Record<string, number>>
   readonly blocklist?: readonly string[]
+  /** Of the CA's keys; ECDSA by default. pebble tells its private keys where they are RSA. */
+  readonly keyAlgorithm?: 'rsa'
   /** Seconds in Retry-After while an order or authorization is under way; 0 leaves the header out. */
   readonly retryAfter?: number
 }
@@ -100,7 +102,7 @@ async function tryStart(
 }
 
 function configuration(
-  { eab, profiles = { default: 7_776_000 }, blocklist = [], retryAfter = 0 }: PebbleOptions,
+  { eab, profiles = { default: 7_776_000 }, blocklist = [], retryAfter = 0, keyAlgorithm }: PebbleOptions,
   at: { folder: string; port: number; managementPort: number; listen: string },
 ): object {
   return {
@@ -115,7 +117,7 @@ function configuration(
       externalAccountMACKeys: eab ?? {},
       domainBlocklist: blocklist,
       retryAfter: { authz: retryAfter, order: retryAfter },
-      keyAlgorithm: 'ecdsa',
+      keyAlgorithm: keyAlgorithm ?? 'ecdsa',
       profiles: Object.fromEntries(
         Object.entries(profiles).map(([name, validityPeriod]) => [
           name,

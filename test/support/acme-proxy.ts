@@ -49,8 +49,8 @@ export type Fault =
   | { readonly do: 'drip'; readonly everyMs: number }
   /** Answers itself, with status 200 and a body that has no end. */
   | { readonly do: 'flood' }
-  /** Changes what pebble answered. */
-  | { readonly do: 'edit'; readonly edit: (answer: ProxyAnswer) => ProxyAnswer }
+  /** Changes what pebble answered to a request for this path. */
+  | { readonly do: 'edit'; readonly edit: (answer: ProxyAnswer, path: string) => ProxyAnswer }
 
 export interface AcmeProxy extends AsyncDisposable {
   readonly directory: string
@@ -122,7 +122,7 @@ export async function startAcmeProxy(upstream: string, ca: TestCa): Promise<Acme
     }
     if (fault?.do === 'hang') return void swallowed.push(kind)
     if (fault?.do === 'cut') return void incoming.socket.destroy()
-    const answer = fault?.do === 'edit' ? fault.edit(real) : real
+    const answer = fault?.do === 'edit' ? fault.edit(real, path) : real
     const { 'content-length': _, ...headers } = answer.headers
     const length = Buffer.byteLength(answer.body)
     const withLength = incoming.method === 'HEAD' ? headers : { ...headers, 'content-length': String(length) }

@@ -3,6 +3,7 @@ export interface Dice {
   /** From 0 up to, not including, 1. */
   share(): number
   pick<T>(choices: readonly T[]): T
+  shuffle<T>(all: readonly T[]): T[]
 }
 
 export function rollDice(seed: number): Dice {
@@ -20,5 +21,10 @@ export function rollDice(seed: number): Dice {
       if (choice === undefined) throw new Error('nothing to pick from')
       return choice
     },
+    shuffle: (all) =>
+      all
+        .map((one) => ({ one, place: share() }))
+        .toSorted((a, b) => a.place - b.place)
+        .map(({ one }) => one),
   }
 }
