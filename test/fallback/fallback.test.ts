@@ -9,6 +9,7 @@ if (missing) process.stderr.write(`skipped: ${missing}\n`)
 
 /** One for each test. */
 const names = Array.from({ length: 40 }, (_, index) => `n${index}.fleet.example`)
+const many = Array.from({ length: 30 }, (_, index) => `m${index}.fleet.example`)
 const none = { orders: 0, certificates: 0 }
 const one = { orders: 1, certificates: 1 }
 const problem = (status: number, type: string, headers: Record<string, string> = {}): Fault => ({
@@ -22,7 +23,9 @@ describe.skipIf(missing)('with a fallback', () => {
   let place: TwoCas
   let name: string
   beforeAll(async () => {
-    place = await startTwoCas({ certificates: Object.fromEntries(names.map((each) => [each, {}])) })
+    place = await startTwoCas({
+      certificates: Object.fromEntries([...names, ...many].map((each) => [each, {}])),
+    })
   })
   beforeEach(() => {
     name = names.shift()!
@@ -148,6 +151,28 @@ describe.skipIf(missing)('with a fallback', () => {
     expect(await place.certs(`renew ${name} --now`)).toMatchObject({ exitCode: 0, stderr: '' })
     expect(place.first.deeds()).toMatchObject(one)
   })
+
+  test('a CA that fails when its certificate may be there is not left: the next run finishes the same order', async () => {
+    expect(await place.certs(`rollout ${name}`)).toMatchObject({ exitCode: 0 })
+    place.first.proxy.fault('certificate', { do: 'answer', status: 403, body: '<html>' })
+    const failed = await place.certs(`rollout ${name} --force-renew`)
+    expect(failed.exitCode).toBe(1)
+    expect(failed.stderr).toContain('certs: error: downloading the certificate at ')
+    expect(place.second.proxy.count('directory')).toBe(0)
+    place.first.proxy.reset()
+    expect(await place.certs(`rollout ${name}`)).toMatchObject({ exitCode: 0 })
+    expect(place.first.deeds()).toMatchObject({ orders: 2, certificates: 2 })
+    expect(place.second.deeds()).toMatchObject(none)
+  })
+
+  test('many certificates that are due do not all wait for a CA that has been found down', async () => {
+    place.first.proxy.fault('newOrder', { do: 'answer', status: 403, body: '<html>' })
+    const { exitCode, stderr } = await place.certs(`renew ${many.join(' ')} --now`)
+    expect(exitCode, stderr).toBe(0)
+    expect(place.second.deeds()).toMatchObject({ orders: many.length, certificates: many.length })
+    // As many as are under way at once.
+    expect(place.first.proxy.count('newOrder')).toBeLessThanOrEqual(20)
+  }, 60_000)
 
   test('the settings of each are its own: what is wrong with one says where it stands', async () => {
     const { directory, caBundle } = place.second.acme
