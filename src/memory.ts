@@ -1,4 +1,4 @@
-import { addRefusal, beginAttempt, endAttempt, forgetFailures } from './core/backoff.ts'
+import { addRefusal, beginAttempt, endAttempt, forgetFailures, undoAttempt } from './core/backoff.ts'
 import type { Attempts } from './core/backoff.ts'
 import { judgeBudget, judgeUsage, limitsOf } from './core/budget.ts'
 import type { Limits, Spending } from './core/budget.ts'
@@ -161,7 +161,9 @@ export function openMemory({ store, now, signal, limits = limitsOf }: MemoryOpti
         return done
       } catch (error) {
         const because = error instanceof CertsError ? error.message : 'a fault of certs itself'
-        const after = signal.aborted ? before?.value : endAttempt(began, now(), because)
+        const after = signal.aborted
+          ? undoAttempt(before?.value, began, now())
+          : endAttempt(began, now(), because)
         await Promise.allSettled([write(after), settleFailed(certificate, errors)])
         throw error
       }

@@ -91,6 +91,17 @@ test('an interruption is no failure', async () => {
   expect(await attempts()).toBeUndefined()
 })
 
+test('what a CA said before an interruption stands', async () => {
+  const refused = new AcmeError('too many', { retryAfterMs: 90 * minute })
+  const act = async (tries: Tries) => {
+    await tries.failed(directory, refused)
+    interruption.abort()
+    await failing(new AcmeError('interrupted'))(tries)
+  }
+  await expect(open().attempt(name, act)).rejects.toThrow('interrupted')
+  expect(await attempts()).toMatchObject({ failures: 0, refusals: { [directory]: { because: 'too many' } } })
+})
+
 test('a failed validation is counted for the names that failed, and is no issuance', async () => {
   const memory = open()
   const subproblems = [{ type: 'dns', detail: 'no TXT', identifier: name }]

@@ -78,7 +78,9 @@ export function hintFor(
         `read and agree to the CA's terms${instance === undefined ? '' : `: ${instance}`}, then run it again`,
       ]
     case 'externalAccountRequired':
-      return ['this CA wants an external account binding: set acme.eab to the kid and hmac it gave you']
+      return [
+        'this CA wants an external account binding: set eab beside its directory to the kid and hmac it gave you',
+      ]
     case 'caa':
       return [
         'a CAA record of the name or of a parent forbids this CA: dig CAA NAME, and add an issue record for it',
@@ -95,7 +97,7 @@ export function hintFor(
       ]
     case 'invalidContact':
     case 'unsupportedContact':
-      return ['correct acme.contact in the configuration']
+      return ['correct the contact of this CA in the configuration']
     case 'rejectedIdentifier':
     case 'unsupportedIdentifier':
       return ['this CA does not issue for one of the names: take it out, or choose another CA']

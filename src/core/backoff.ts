@@ -68,6 +68,11 @@ export function forgetFailures(began: Attempts, now: Date): Attempts | undefined
   return left.refusals && { failures: 0, at: now.toISOString(), because: 'a version came of it', ...left }
 }
 
+/** The try was interrupted: it has not failed, but what CAs said in it stands. */
+export function undoAttempt(before: Attempts | undefined, began: Attempts, now: Date): Attempts | undefined {
+  return before ? { ...before, ...refusalsAt(began, now) } : forgetFailures(began, now)
+}
+
 /** `waitMs`: what the CA's Retry-After said. */
 export function addRefusal(
   attempts: Attempts,

@@ -45,7 +45,8 @@ export function chooseCa(certificate: Certificate, input: ChoiceInput): Choice {
     const one = meet(certificate, ca, input)
     if (!one.obstacle) return use(one, { met, order, input })
     met.push(one)
-    if (one.obstacle.kind === 'fault') return refuse(met)
+    // Of one that is only to step in, it keeps nobody else from issuing.
+    if (one.obstacle.kind === 'fault' && met.length === 1) return refuse(met)
     if (isHeld(ca, underway) && !isLate(facts.versions.at(-1)?.leaf, now)) break
   }
   const down = met.find(({ obstacle }) => obstacle?.kind === 'down')
@@ -131,7 +132,8 @@ function use({ ca, look, usages }: Met, { met, order, input }: Found): Choice {
       ...(look?.down ? [look.down] : []),
       ...useless.map((one) => ({
         message: `nor can ${one.ca.name} be used: ${sayObstacle(one)}`,
-        hints: [],
+        hints:
+          one.obstacle?.kind === 'wait' ? [] : (one.obstacle?.errors ?? []).flatMap(({ hints }) => hints),
       })),
     ],
   }

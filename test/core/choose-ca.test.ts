@@ -83,6 +83,22 @@ test('what a person must mend is not got round by another CA', () => {
   expect(issuance(see({ looks }))).toMatchObject({ kind: 'refuse', errors: [fact('the clock is wrong')] })
 })
 
+test('what is wrong with a fallback keeps no other CA from being tried', () => {
+  const third = { name: 'Third', directory: 'https://third.example/dir' }
+  const wrong = look(zeroSsl, { faults: [{ message: 'no such profile', hints: ['correct it'] }] })
+  const looks = [look(letsEncrypt, { down: fact('no answer') }), wrong]
+  expect(issuance(see({ looks }))).toMatchObject({
+    ca: letsEncrypt,
+    next: [],
+    warnings: [
+      fact('no answer'),
+      { message: 'nor can ZeroSSL be used: no such profile', hints: ['correct it'] },
+    ],
+  })
+  const more = see({ looks: [...looks, look(third)] }, { cas: [...cas, third] })
+  expect(issuance(more)).toMatchObject({ ca: third })
+})
+
 test('a limit of ours on one CA is none on the other, counted for each in one plan', () => {
   const names = Array.from({ length: 52 }, (_, index) => `s${index}.hachyderm.io`)
   const certificates = names.map((name) => ({ ...fleet.certificate, name, names: [name], nodes: [] }))
