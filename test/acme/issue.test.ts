@@ -159,7 +159,7 @@ describe('an external account binding', () => {
     expect(error.message).toMatch(
       /registering the account at .* failed: the CA wants an external account binding/,
     )
-    expect(error.hints[0]).toContain('set acme.eab')
+    expect(error.hints[0]).toContain('set eab beside its directory')
   })
 
   test('with a wrong secret is refused, and the secret is nowhere told', async () => {
