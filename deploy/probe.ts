@@ -6,7 +6,7 @@ import { sha256 } from '../src/core/certificate.ts'
 import type { Probe } from '../src/core/certificate.ts'
 import type { Endpoint, ProbeResult } from '../src/core/node.ts'
 import { printableLine } from '../src/core/printable.ts'
-import { causeOf } from './cause.ts'
+import { causeOf } from '../src/core/cause.ts'
 import { type Open, secureStream } from './secure-stream.ts'
 
 export interface ProbeOptions {

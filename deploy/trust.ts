@@ -2,7 +2,7 @@ import { mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { NodeError, StateError } from '../src/core/errors.ts'
 import type { RemoteNode, SshTarget } from '../src/core/node.ts'
-import { causeOf } from './cause.ts'
+import { causeOf } from '../src/core/cause.ts'
 import {
   algorithmsOf,
   fingerprint,

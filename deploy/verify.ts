@@ -8,7 +8,7 @@ import {
 import { readLeaf, sha256 } from '../src/core/certificate.ts'
 import type { Endpoint, Node, Served } from '../src/core/node.ts'
 import { judgeServed, type Wanted } from '../src/core/served.ts'
-import { causeOf } from './cause.ts'
+import { causeOf } from '../src/core/cause.ts'
 import { type Open, secureStream } from './secure-stream.ts'
 
 export interface HandshakeOptions {

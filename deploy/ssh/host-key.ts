@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { NodeError } from '../../src/core/errors.ts'
-import { causeOf } from '../cause.ts'
+import { causeOf } from '../../src/core/cause.ts'
 import {
   fingerprint,
   hostKeyType,

@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { join, dirname } from 'node:path'
 import type { AgentAuthMethod, ParsedKey, PublicKeyAuthMethod } from 'ssh2'
 import type { NodeError } from '../../src/core/errors.ts'
-import { causeOf } from '../cause.ts'
+import { causeOf } from '../../src/core/cause.ts'
 import { type Hop, hopError } from './hop.ts'
 
 export type Ssh2 = typeof import('ssh2')

@@ -1,7 +1,7 @@
 import { addAbortListener } from 'node:events'
 import type { Duplex } from 'node:stream'
 import type { Client } from 'ssh2'
-import { causeOf } from '../cause.ts'
+import { causeOf } from '../../src/core/cause.ts'
 import { hostKeyAlgorithms, type KnownHost } from '../known-hosts.ts'
 import { createVerifier, readKnownHosts, type Verifier } from './host-key.ts'
 import type { Hop } from './hop.ts'

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { causeOf } from '../cause.ts'
+import { causeOf } from '../../src/core/cause.ts'
 import { dial } from '../dial.ts'
 import { type Hop, hopError, placeOf } from './hop.ts'
 import type { Login, LoginOptions } from './login.ts'

@@ -1,5 +1,5 @@
 import type { NodeError } from '../../src/core/errors.ts'
-import { causeOf } from '../cause.ts'
+import { causeOf } from '../../src/core/cause.ts'
 import { hostKeyAlgorithms, type KnownHost } from '../known-hosts.ts'
 import type { Verifier } from './host-key.ts'
 import { type Hop, hopError, placeOf } from './hop.ts'

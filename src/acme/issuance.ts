@@ -56,13 +56,13 @@ export async function journaled<T>(
     return result
   } catch (error) {
     // The first error is the one that counts, even when the journal's disk is full as well.
-    await write('failed', { ...act.facts, error: causeOf(error) }).catch(() => undefined)
+    await write('failed', { ...act.facts, error: sayError(error) }).catch(() => undefined)
     throw error
   }
 }
 
 /** An error in one line. What is not an error of ours may hold anything, so only its name is told. */
-export function causeOf(error: unknown): string {
+export function sayError(error: unknown): string {
   if (error instanceof CertsError) return error.message
   return error instanceof Error ? `unexpected ${error.name}` : 'unexpected error'
 }

@@ -5,7 +5,7 @@ import { type Issued, RefusedCertificate } from '../core/issued.ts'
 import { openAccount } from './account.ts'
 import { explainInvalid, proveControl } from './challenges.ts'
 import { download, finalize } from './delivery.ts'
-import { causeOf, type IssueDeps, journaled } from './issuance.ts'
+import { sayError, type IssueDeps, journaled } from './issuance.ts'
 import { recordIssuer } from './issuers.ts'
 import { generateKey } from './key.ts'
 import { createOrder, currentOrder, settle } from './order.ts'
@@ -84,7 +84,7 @@ async function noteIssuer(work: Work, version: Version): Promise<void> {
   try {
     await recordIssuer(work.deps.store, version, work.settings.directory)
   } catch (error) {
-    const message = `which CA issued version ${version.number} could not be written down: ${causeOf(error)}`
+    const message = `which CA issued version ${version.number} could not be written down: ${sayError(error)}`
     work.deps.emit({ kind: 'warning', certificate: work.certificate, message })
   }
 }
@@ -218,5 +218,9 @@ async function clearTxt({ certificate, deps, pace, file }: Tidy): Promise<void> 
 }
 
 function warn({ deps, certificate }: Tidy, error: unknown): void {
-  deps.emit({ kind: 'warning', certificate, message: `tidying up after the order failed: ${causeOf(error)}` })
+  deps.emit({
+    kind: 'warning',
+    certificate,
+    message: `tidying up after the order failed: ${sayError(error)}`,
+  })
 }

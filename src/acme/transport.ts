@@ -1,4 +1,5 @@
 import { Agent, request, type RequestOptions } from 'node:https'
+import { causeOf } from '../core/cause.ts'
 import { AcmeError } from '../core/errors.ts'
 import { interrupted } from './pace.ts'
 import { printable } from './problem.ts'
@@ -130,7 +131,7 @@ function unreachable(
   }
   const { hostname, port } = new URL(directory)
   const hint = `see whether this machine reaches it: curl -sSv -o /dev/null https://${hostname}${port && `:${port}`}/`
-  return new Unanswered(`${step} failed: ${said || code || 'the connection broke'}`, { cause: error, hint })
+  return new Unanswered(`${step} failed: ${causeOf(error) || 'the connection broke'}`, { cause: error, hint })
 }
 
 /** Whether another try can help: no whole answer came, or the CA is failing or wants us slower. */

@@ -1,5 +1,5 @@
 import type { PlacedRecord } from '../dns/solver.ts'
-import { causeOf, type IssueDeps, journaled } from './issuance.ts'
+import { sayError, type IssueDeps, journaled } from './issuance.ts'
 
 type TxtDeps = Pick<IssueDeps, 'store' | 'solver' | 'emit' | 'now' | 'run'>
 
@@ -43,7 +43,7 @@ export async function removeTxt(
   })
   return outcomes.flatMap(({ record, error }) => {
     if (error === undefined) return []
-    const message = `TXT ${record.name} "${record.value}" is still in DNS and is removed by the next run: ${causeOf(error)}`
+    const message = `TXT ${record.name} "${record.value}" is still in DNS and is removed by the next run: ${sayError(error)}`
     deps.emit({ kind: 'warning', certificate, message })
     return [record]
   })

@@ -1,4 +1,4 @@
-import { printableLine } from '../src/core/printable.ts'
+import { printableLine } from './printable.ts'
 
 const words: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
