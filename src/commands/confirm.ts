@@ -8,7 +8,7 @@ export function mustAsk(command: string, invocation: Invocation, io: Io): boolea
   if (invocation.flag('yes')) return false
   if (io.stdin.isTTY && !invocation.flag('json')) return true
   throw new ConfigError(`${command}: this is no terminal, so nobody can be asked`, {
-    hint: `${command} --yes`,
+    hint: `${io.commandLine} --yes`,
   })
 }
 
