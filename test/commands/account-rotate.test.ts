@@ -123,6 +123,32 @@ describe.skipIf(missing)('certs account rotate', () => {
     expect(await account()).not.toHaveProperty('next')
   })
 
+  test('of several CAs, the one that is meant must be said: by host, by URL or by name', async () => {
+    const file = join(place.state, '../certs.config.ts')
+    const config = await readFile(file, 'utf8')
+    const { host } = new URL(place.proxy.directory)
+    await writeFile(
+      file,
+      config.replace(/directory:|"directory":/, `fallback: [{ directory: 'letsencrypt' }], $&`),
+    )
+    expect(await place.certs('account rotate --yes')).toMatchObject({
+      exitCode: 2,
+      stderr:
+        'certs: error: certs account rotate: 2 CAs are configured: say which is meant\n' +
+        `certs: hint: certs account rotate ${host}\n` +
+        'certs: hint: certs account rotate acme-v02.api.letsencrypt.org\n',
+    })
+    for (const ca of ['letsencrypt', 'acme-v02.api.letsencrypt.org']) {
+      const { exitCode, stderr } = await place.certs(`account rotate ${ca} --yes`)
+      expect(exitCode).toBe(1)
+      expect(stderr).toContain('there is no account at https://acme-v02.api.letsencrypt.org/directory whose')
+    }
+    for (const ca of [host, place.proxy.directory]) {
+      expect(await place.certs(`account rotate ${ca} --yes`)).toMatchObject({ exitCode: 0 })
+    }
+    await writeFile(file, config)
+  })
+
   test('an account of another binding is left alone, and named where there is none of this one', async () => {
     const before = await account()
     const file = join(place.state, '../certs.config.ts')
