@@ -24,6 +24,8 @@ transact() {
       links_of "$former"
       before=$agreed
     elif [ "$force" != yes ]; then
+      # What a run could not take away in its end.
+      absent "$staging" && absent "$next"
       answer unchanged
       return
     fi
