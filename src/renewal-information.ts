@@ -42,7 +42,8 @@ export function openRenewalInformation({ cas, ...options }: Options): RenewalInf
       for (const info of infos) {
         if (elsewhere.has(info)) continue
         const said = await info.suggestion(certificate, leaf, { ask })
-        if (said) return said
+        const known = await info.recall(certificate, leaf)
+        if (known && !known.elsewhere) return said
       }
       return undefined
     },

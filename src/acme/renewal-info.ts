@@ -86,14 +86,14 @@ export function openRenewalInfo(options: RenewalInfoOptions): RenewalInfo {
 
   async function ask(certificate: string, leaf: Leaf): Promise<void> {
     if (!mayAsk()) return
-    const transport = await (opening ??= open()).catch((error: unknown) => leaveAlone(error))
-    const { url } = sheet.ca
-    if (!transport || url === undefined || !mayAsk()) return
     const { fingerprint } = leaf
     if (!(await issued(certificate, leaf))) {
       sheet.set(certificate, { fingerprint, nextAt: after(longestPollMs), elsewhere: true })
       return
     }
+    const transport = await (opening ??= open()).catch((error: unknown) => leaveAlone(error))
+    const { url } = sheet.ca
+    if (!transport || url === undefined || !mayAsk()) return
     try {
       const id = await identify(store, certificate, leaf)
       const known =

@@ -97,6 +97,9 @@ describe.skipIf(missing)('with a fallback', () => {
   test('the first CA issues, and the other one is not even asked', async () => {
     expect(await place.certs(`renew ${name} --now`)).toMatchObject({ exitCode: 0, stderr: '' })
     expect([place.first.deeds(), place.second.deeds()]).toMatchObject([one, none])
+    place.first.proxy.fault('renewalInfo', { do: 'answer', status: 404 })
+    expect(await place.certs(`renew ${name} --now`)).toMatchObject({ exitCode: 0, stderr: '' })
+    expect(place.first.proxy.count('renewalInfo')).toBe(1)
     expect(place.second.proxy.count('directory')).toBe(0)
     expect((await place.certs(`history ${name}`)).stdout).toContain(
       `issued version 1 of ${name} by ${place.first.host}, because no version is stored here\n`,
