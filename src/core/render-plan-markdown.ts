@@ -62,7 +62,7 @@ function renderError({ message, detail, hints }: ErrorFacts, what: string): stri
   const words = printable(detail ?? '')
   const fence = fenceFor(words, 3)
   const block = words === '' ? [] : ['', fence, ...words.split('\n'), fence]
-  const list = hints.length === 0 ? [] : ['', ...hints.map((hint) => `- ${escape(hint)}`)]
+  const list = hints.length === 0 ? [] : ['', ...hints.map((hint) => `- ${code(hint)}`)]
   const lines = [`**${what}:** ${escape(message)}`, ...block, ...list]
   return lines.map((line) => `> ${line}`.trimEnd()).join('\n')
 }
@@ -77,9 +77,12 @@ function escape(text: string): string {
     .replaceAll('@', '@&#8203;')
 }
 
+/** To be copied as it stands. */
 function code(text: string): string {
-  const fence = fenceFor(text, 1)
-  return `${fence}${printableLine(text, { max: 600 })}${fence}`
+  const line = printableLine(text, { max: 600 })
+  const fence = fenceFor(line, 1)
+  const gap = line.startsWith('`') || line.endsWith('`') ? ' ' : ''
+  return `${fence}${gap}${line}${gap}${fence}`
 }
 
 /** Longer than any run of backticks within. */

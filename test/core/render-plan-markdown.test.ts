@@ -33,7 +33,7 @@ describe('a plan as Markdown', () => {
 
       > **Refused:** the plan was refused: it would lose 1 name
       >
-      > - run it with --force
+      > - \`run it with --force\`
 
       #### media.hachyderm.io
 
@@ -54,7 +54,7 @@ describe('a plan as Markdown', () => {
       > nginx: test failed
       > \`\`\`\`
       >
-      > - mend the nginx configuration on the node first
+      > - \`mend the nginx configuration on the node first\`
 
       To do just this: \`certs apply --plan /root/tonight.json\`"
     `)
@@ -65,6 +65,13 @@ describe('a plan as Markdown', () => {
     expect(renderPlanMarkdown(plan(observed))).toBe(
       '### certs plan, 2026-11-23 12:00 UTC\n\n**No changes. media.hachyderm.io is version 3 on 4 nodes, valid until 2027-02-21 11:00 UTC.**',
     )
+  })
+
+  test('a hint is code, to be copied as it stands', () => {
+    const observed = fleet.observe(fleet.fleetAt(3), [fleet.version(3)])
+    const hints = ['ssh -v root@203.0.113.11', '`a` <b> | c']
+    const said = renderPlanMarkdown(plan(observed), { unsafe: { message: 'no', hints } })
+    expect(said).toContain('> **Refused:** no\n>\n> - `ssh -v root@203.0.113.11`\n> - `` `a` <b> | c ``')
   })
 
   test.each([
