@@ -59,8 +59,22 @@ export function problemError(problem: Problem, { step, status, retryAfterMs, now
     subproblems: problem.subproblems,
     retryAfterMs,
     detail: lines.join('\n'),
-    hint: [...new Set([problem, ...problem.subproblems].flatMap((each) => hintFor(each, wake)))],
+    hint: hintsFor([problem, ...problem.subproblems], { status, wake }),
   })
+}
+
+interface Circumstances {
+  readonly status: number | undefined
+  readonly wake: Date | undefined
+}
+
+/** A gateway that fails speaks no ACME, and means the same as a CA that says `serverInternal`. */
+function hintsFor(
+  problems: readonly Pick<Problem, 'type' | 'instance'>[],
+  { status, wake }: Circumstances,
+): string[] {
+  const hints = [...new Set(problems.flatMap((each) => hintFor(each, wake)))]
+  return hints.length === 0 && (status ?? 0) >= 500 ? hintFor({ type: 'serverInternal' }) : hints
 }
 
 /** The next action by problem type (RFC 8555 section 6.7). */

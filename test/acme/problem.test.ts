@@ -63,6 +63,6 @@ test.for([
   ['wrong types', { type: 5, detail: {}, subproblems: 'x', instance: [] }],
 ] as const)('%s is no crash', ([, document]) => {
   expect(shown(document, { status: 502 })).toBe(
-    `${at.step} failed: the CA gave no reason (unknown, HTTP 502)`,
+    `${at.step} failed: the CA gave no reason (unknown, HTTP 502)\nhint: the fault is at the CA; run it again later, an order under way is taken up again`,
   )
 })
