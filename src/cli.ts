@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   verify: () => import('./commands/verify.ts'),
   history: () => import('./commands/history.ts'),
   check: () => import('./commands/check.ts'),
+  audit: () => import('./commands/audit.ts'),
   replace: () => import('./commands/replace.ts'),
   revoke: () => import('./commands/revoke.ts'),
   export: () => import('./commands/export.ts'),

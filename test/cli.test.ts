@@ -49,6 +49,7 @@ test.each([
   'verify',
   'history',
   'check',
+  'audit',
   'replace',
   'revoke',
   'export',
@@ -104,6 +105,16 @@ test.each([
     'apply without a terminal',
     'apply',
     'certs: error: certs apply: this is no terminal, so nobody can be asked\ncerts: hint: certs apply --yes\nexit 2\n',
+  ],
+  [
+    'a folder on the nodes that is no absolute path',
+    'audit --folder tls',
+    'certs: error: certs audit: --folder "tls" is no absolute path\ncerts: hint: it is a folder on the nodes: --folder /srv/tls\nexit 2\n',
+  ],
+  [
+    'a proposal made of some nodes only',
+    'audit --write-config x.ts --node sally',
+    'certs: error: certs audit: --write-config needs all nodes\ncerts: hint: leave out --node\nexit 2\n',
   ],
   [
     'no configuration',

@@ -30,9 +30,9 @@ $1
 END
 }
 
-# The order is one setting a line; `test` and `reload` come once for each argument, see configured().
+# The order is one setting a line; `test`, `reload` and `folder` come as often as there are.
 understand() {
-  root='' certificates='' number='' force='' limit=30 machine=''
+  root='' certificates='' number='' force='' limit=30 from=1 machine=''
   sum_privkey='' sum_cert='' sum_chain='' sum_fullchain=''
   order=$(decode "$order") || return 1
   while IFS= read -r line; do
@@ -43,11 +43,12 @@ understand() {
       'number '*) numbered "$value" && number=$value || return 1 ;;
       'force '*) force=$value ;;
       'limit '*) numbered "$value" && limit=$value || return 1 ;;
+      'from '*) numbered "$value" && from=$value || return 1 ;;
       'sum privkey '*) sum_privkey=${value#* } ;;
       'sum cert '*) sum_cert=${value#* } ;;
       'sum chain '*) sum_chain=${value#* } ;;
       'sum fullchain '*) sum_fullchain=${value#* } ;;
-      'test '* | 'reload '*) ;;
+      'test '* | 'reload '* | 'folder '/*) ;;
       *) return 1 ;;
     esac
   done <<END

@@ -4,7 +4,7 @@ import { printable } from '../../src/core/printable.ts'
 import type { Said } from '../shell.ts'
 import { programPrefix, sealedHash } from './program.ts'
 
-export type Verb = 'inspect' | 'install' | 'rollback'
+export type Verb = 'inspect' | 'install' | 'rollback' | 'audit'
 
 /** What the program is told: settings by name (a list is one line for each item), and PEM files. */
 export interface Input {
@@ -24,7 +24,7 @@ export function encode({ verb, settings, files }: Input, token: string): string 
   const pems = Object.entries(files ?? {}).map(([name, pem]) => [name, base64(pem)])
   const lines = [['token', token], ...Object.entries(data), ...pems, ['end', token]]
   const body = lines.map(([name, value]) => `${name} ${value}\n`).join('')
-  return `${programPrefix()}main <<'END_${token}'\n${body}END_${token}\n`
+  return `${programPrefix(verb === 'audit' ? 'audit' : 'rollout')}main <<'END_${token}'\n${body}END_${token}\n`
 }
 
 /** The framed lines of one answer. */

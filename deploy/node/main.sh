@@ -31,6 +31,7 @@ serve() {
   [ -z "$pinned" ] || permit
   case $verb in
     inspect) inspect ;;
+    audit) audit ;;
     install | rollback) transact ;;
     *) fail lock unchanged verb ;;
   esac

@@ -2,7 +2,14 @@ import { readFileSync } from 'node:fs'
 import { sha256 } from '../../src/core/certificate.ts'
 
 /** The program's files, in the order they are put together; functions only, `main` last. */
-const parts = ['frame', 'nginx', 'reads', 'lineage', 'lock', 'stage', 'switch', 'install', 'inspect', 'main']
+const parts = {
+  rollout: ['frame', 'nginx', 'reads', 'lineage', 'lock', 'stage', 'switch', 'install', 'inspect', 'main'],
+  // Apart, so that a rollout does not send what it has no use for.
+  audit: ['frame', 'nginx', 'reads', 'inspect', 'configuration', 'material', 'audit', 'main'],
+} as const
+
+export type Program = keyof typeof parts
+export const programs = Object.keys(parts) as Program[]
 
 const texts = new Map<string, string>()
 
@@ -13,16 +20,16 @@ function read(part: string): string {
 }
 
 /** The whole program as it stands in the repository. */
-export function programText(): string {
-  return parts.map(read).join('')
+export function programText(program: Program = 'rollout'): string {
+  return parts[program].map(read).join('')
 }
 
 /**
  * What every input begins with, for `Shell.prepare`. Comment lines and indentation stay at home: what is sent
  * then fits into the first flights of a TCP connection.
  */
-export function programPrefix(): string {
-  return bare(programText())
+export function programPrefix(program: Program = 'rollout'): string {
+  return bare(programText(program))
 }
 
 /**
@@ -30,12 +37,16 @@ export function programPrefix(): string {
  * whose lines `root`, `test` and `reload` an order must have; it must need no quotes.
  */
 export function sealedProgram(pinned: string): string {
-  return `#!/bin/sh\n${programText()}${read('sealed')}\nsealed ${sealedHash()} ${pinned}\n`
+  return `#!/bin/sh\n${everything()}\nsealed ${sealedHash()} ${pinned}\n`
 }
 
 /** What an installed program answers, to be compared with what this controller would install. */
 export function sealedHash(): string {
-  return sha256(bare(programText() + read('sealed')))
+  return sha256(bare(everything()))
+}
+
+function everything(): string {
+  return [...new Set([...parts.audit.slice(0, -1), ...parts.rollout, 'sealed'])].map(read).join('')
 }
 
 function bare(text: string): string {

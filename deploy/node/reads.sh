@@ -10,6 +10,8 @@ examine() {
   dumping "$@"
 }
 
+reader=summary
+
 # Turns the -t that follows an nginx into -T.
 dumping() {
   count=$# seen=''
@@ -23,7 +25,7 @@ dumping() {
     set -- "$@" "$word"
     count=$((count - 1))
   done
-  told '' "$@" | summary
+  told '' "$@" | "$reader"
 }
 
 # Of the configuration only certificate paths and the server names beside them leave the node.

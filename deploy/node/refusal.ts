@@ -5,7 +5,7 @@ import type { Answer } from './frame.ts'
 
 /** What was asked of the node when it refused or failed. */
 export interface Asked {
-  readonly verb: 'inspect' | 'install' | 'rollback'
+  readonly verb: 'inspect' | 'install' | 'rollback' | 'audit'
   readonly certificate: string
   readonly number: number
   readonly limit: number

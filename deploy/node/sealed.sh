@@ -33,7 +33,7 @@ stranger() {
 # What would be run or written to as root is not for the one who logs in to say.
 permit() {
   step=lock
-  [ "$verb" != inspect ] || step=inspect
+  case $verb in inspect | audit) step=inspect ;; esac
   fixed=$(cat "$pinned" 2>/dev/null) || fail "$step" unchanged unpinned
   for setting in root test reload; do
     values_of "$setting" "$order"

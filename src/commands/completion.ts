@@ -12,6 +12,7 @@ const verbs = [
   'verify',
   'history',
   'check',
+  'audit',
   'replace',
   'revoke',
   'export',

@@ -11,6 +11,7 @@ See what is
   verify [NAME…]       handshakes and probes only, from outside
   history [NAME…]      what was changed, on which node, from what, to what
   check                configuration, credentials, reachability; changes nothing
+  audit                which certificate and key is where, who reads it, what to tidy up
 
 Make it so
   rollout NAME         plan and apply for one certificate, without a question

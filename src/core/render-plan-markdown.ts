@@ -1,9 +1,10 @@
 import { sayInstant } from './duration.ts'
 import type { ErrorFacts } from './errors.ts'
+import { codeSpan, escapeMarkdown, fenceFor, renderMarkdownTable } from './markdown.ts'
 import { plainPaint } from './paint.ts'
 import { problemsOf } from './plan-problems.ts'
 import type { CertificatePlan, NodePlan, Plan } from './plan.ts'
-import { printable, printableLine } from './printable.ts'
+import { printable } from './printable.ts'
 import { renderIssuance } from './render-issuance.ts'
 import { needsWords, sayAction, sayPlan } from './render-plan.ts'
 
@@ -22,11 +23,11 @@ export function renderPlanMarkdown(plan: Plan, { unsafe, file }: PlanMarkdownOpt
   const problems = problemsOf(plan)
   return [
     `### certs plan, ${sayInstant(plan.at)}`,
-    `**${escape(sayPlan(plan))}**`,
+    `**${escapeMarkdown(sayPlan(plan))}**`,
     ...(unsafe ? [renderError(unsafe, 'Refused')] : []),
     ...plan.certificates.filter(needsWords).map((one) => renderCertificate(one, new Date(plan.at))),
     ...problems.map((problem) => renderError(problem, 'Not right')),
-    ...(file === undefined ? [] : [`To do just this: ${code(`certs apply --plan ${file}`)}`]),
+    ...(file === undefined ? [] : [`To do just this: ${codeSpan(`certs apply --plan ${file}`)}`]),
   ].join('\n\n')
 }
 
@@ -37,12 +38,14 @@ function renderCertificate(plan: CertificatePlan, now: Date): string {
     plan.issuance.kind === 'refuse' ? 1 : undefined,
   )
   const notes = plan.nodes.flatMap(notesOf)
-  const list = [...issuance, ...notes].map((line) => `- ${escape(line.replace(/^ *([-+=~!] )?/, ''))}`)
+  const list = [...issuance, ...notes].map(
+    (line) => `- ${escapeMarkdown(line.replace(/^ *([-+=~!] )?/, ''))}`,
+  )
   const rows = plan.nodes.map((node) => [node.node, sayAction(node), node.because])
   return [
-    `#### ${escape(plan.certificate)}`,
+    `#### ${escapeMarkdown(plan.certificate)}`,
     list.join('\n'),
-    renderTable(['Node', 'Change', 'Because'], rows),
+    renderMarkdownTable(['Node', 'Change', 'Because'], rows),
   ]
     .filter((part) => part !== '')
     .join('\n\n')
@@ -52,41 +55,11 @@ function notesOf({ node, drift }: NodePlan): string[] {
   return drift.flatMap((one) => (one.kind === 'notice' ? `note: ${node}: ${one.because}` : []))
 }
 
-function renderTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  if (rows.length === 0) return ''
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
-  return [line(header), line(header.map(() => '---')), ...rows.map((row) => line(row.map(escape)))].join('\n')
-}
-
 function renderError({ message, detail, hints }: ErrorFacts, what: string): string {
   const words = printable(detail ?? '')
   const fence = fenceFor(words, 3)
   const block = words === '' ? [] : ['', fence, ...words.split('\n'), fence]
-  const list = hints.length === 0 ? [] : ['', ...hints.map((hint) => `- ${code(hint)}`)]
-  const lines = [`**${what}:** ${escape(message)}`, ...block, ...list]
+  const list = hints.length === 0 ? [] : ['', ...hints.map((hint) => `- ${codeSpan(hint)}`)]
+  const lines = [`**${what}:** ${escapeMarkdown(message)}`, ...block, ...list]
   return lines.map((line) => `> ${line}`.trimEnd()).join('\n')
-}
-
-/** One line of plain text. A zero-width space stops `@name` from calling somebody; all else is CommonMark's escapes. */
-function escape(text: string): string {
-  return printableLine(text, { max: 600 })
-    .replaceAll(/[\\`*_[\]<>&|~#]/g, (character) => `\\${character}`)
-    .replace(/^[-+=]|^\d+(?=[.)])/, (start) => (/\d/.test(start) ? `${start}\\` : `\\${start}`))
-    .replaceAll('://', '\\://')
-    .replaceAll(/www\./gi, (start) => `${start.slice(0, 3)}\\.`)
-    .replaceAll('@', '@&#8203;')
-}
-
-/** To be copied as it stands. */
-function code(text: string): string {
-  const line = printableLine(text, { max: 600 })
-  const fence = fenceFor(line, 1)
-  const gap = line.startsWith('`') || line.endsWith('`') ? ' ' : ''
-  return `${fence}${gap}${line}${gap}${fence}`
-}
-
-/** Longer than any run of backticks within. */
-function fenceFor(text: string, least: number): string {
-  const longest = Math.max(0, ...(text.match(/`+/g) ?? []).map((run) => run.length))
-  return '`'.repeat(Math.max(least, longest + 1))
 }

@@ -22,6 +22,15 @@ export function selectNodes(
   return names?.map((name) => (known.includes(name) ? name : unknown('node', name, known)))
 }
 
+/** The nodes named, or all. Throws ConfigError for a name that is not configured. */
+export function selectNodesOf<Node>(
+  nodes: Readonly<Record<string, Node>>,
+  names: readonly string[] | undefined,
+): Node[] {
+  if (!names) return Object.values(nodes)
+  return [...new Set(names)].map((name) => nodes[name] ?? unknown('node', name, Object.keys(nodes)))
+}
+
 function unknown(what: string, name: string, known: readonly string[]): never {
   const close = nearest(name, known)
   throw new ConfigError(`no ${what} "${name}" is configured here`, {
