@@ -14,8 +14,8 @@ const names = Array.from({ length: 100 }, (_, index) => `site-${index}.fleet.exa
 const dayMs = 86_400_000
 
 /** The real ones are ten to thirty times as long, and a silent CA would cost a test minutes. */
-const pace: Partial<Pace> = { requestMs: 1_000, retryMs: 4_000, firstRetryMs: 1_000, pollMs: 10_000 }
-const longestRunMs = 60_000
+const pace: Partial<Pace> = { requestMs: 2_000, retryMs: 6_000, firstRetryMs: 1_000, pollMs: 10_000 }
+const longestRunMs = 90_000
 
 const faults: readonly Fault[] = Object.values({ ...passing, ...nonsense, ...slower })
 
@@ -80,7 +80,7 @@ describe.skipIf(missing)(
       expect(zone.filter((line) => line.includes(' TXT '))).toEqual([])
       // A hundred that fail in no way take about nine requests each.
       const requests = requestKinds.map((kind) => place.proxy.count(kind)).reduce((sum, count) => sum + count)
-      expect(requests).toBeLessThan(names.length * 40)
+      expect(requests).toBeLessThan(names.length * 60)
 
       expect(await place.certs('renew --now')).toEqual({ exitCode: 0, stdout: '', stderr: '' })
     })
