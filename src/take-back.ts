@@ -2,9 +2,11 @@ import { rollOut } from '../deploy/rollout.ts'
 import type { Rollout } from '../deploy/rollout.ts'
 import type { App } from './app.ts'
 import { applyToNode } from './apply-node.ts'
+import { CertsError } from './core/errors.ts'
 import type { CertificatePlan } from './core/plan.ts'
 import type { NodeResult } from './core/result.ts'
 import { mergeWayBack, planWayBack } from './core/way-back.ts'
+import type { Withdrawal } from './core/withdrawal.ts'
 
 export interface TakenBack {
   readonly results: readonly NodeResult[]
@@ -21,7 +23,8 @@ export async function takeBack(plan: CertificatePlan, app: App, rollout: Rollout
   const wanted = settings.onHalt === 'rollback' && plan.issuance.kind !== 'roll-back'
   if (!wanted || failed === undefined || app.io.signal.aborted) return { results, halted }
 
-  const { blocked } = (await app.withdrawals.recall())(plan.certificate)
+  const blocked = await blockedKeys(plan, app)
+  if (!blocked) return { results, halted }
   const back = planWayBack({
     plan,
     results,
@@ -46,4 +49,18 @@ export async function takeBack(plan: CertificatePlan, app: App, rollout: Rollout
     back: true,
   })
   return { results: mergeWayBack(results, back, returned.nodes), halted: halted ?? failed }
+}
+
+/** Undefined where they can't be read: a node must not go back to a key that may be blocked. */
+async function blockedKeys(
+  { certificate }: CertificatePlan,
+  { withdrawals, emit }: App,
+): Promise<Withdrawal['blocked'] | undefined> {
+  try {
+    return (await withdrawals.recall())(certificate).blocked
+  } catch (error) {
+    if (!(error instanceof CertsError)) throw error
+    emit({ kind: 'warning', certificate, message: `nothing is rolled back: ${error.message}` })
+    return undefined
+  }
 }
