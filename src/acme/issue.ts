@@ -161,7 +161,10 @@ async function drive(work: Work, first: Order, resumed: boolean): Promise<string
   for (let round = 1; round <= 20; round++) {
     switch (order.status) {
       case 'pending':
-        answered += await proveControl(work, order)
+        answered += await proveControl(work, order).catch((error: unknown) => {
+          if (!(error instanceof DeadOrder) || (resumed && answered === 0)) throw error
+          return fail(work, order)
+        })
         order = await settle(work, order.url, 'pending')
         break
       case 'ready':
@@ -176,15 +179,23 @@ async function drive(work: Work, first: Order, resumed: boolean): Promise<string
           `the order of ${work.certificate} is valid, and the CA names no certificate: ${order.url}`,
         )
       case 'invalid': {
+        if (!resumed || answered > 0) return fail(work, order)
         const error = await explainInvalid(work, order)
         await retire(work)
-        throw resumed && answered === 0 ? new DeadOrder(error.message, { cause: error }) : error
+        throw new DeadOrder(error.message, { cause: error })
       }
     }
   }
   throw new AcmeError(
     `the order of ${work.certificate} goes in circles: it is ${order.status} again, ${order.url}`,
   )
+}
+
+/** Ends the order with what the CA says of it. */
+async function fail(work: Work, order: Order): Promise<never> {
+  const error = await explainInvalid(work, order)
+  await retire(work)
+  throw error
 }
 
 type Tidy = Pick<Work, 'certificate' | 'deps' | 'pace' | 'file'>

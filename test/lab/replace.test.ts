@@ -31,7 +31,7 @@ describe.skipIf(missing)('a mass replacement', () => {
   test('without a terminal it wants --yes, and changes nothing', async () => {
     expect(await controller.certs('replace --all')).toMatchObject({
       exitCode: 2,
-      stderr: expect.stringContaining('certs replace --yes'),
+      stderr: expect.stringContaining('certs replace --all --yes'),
     })
     expect(await asked()).toEqual([])
     expect(await versions()).toEqual([1, 1, 1, 1])
