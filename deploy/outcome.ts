@@ -76,6 +76,15 @@ function notStarted(code: number, { node, place, user, sudo, transcript }: Conte
     })
   }
   const because = lastLine(said) ?? 'it ended without a word'
+  if (/\bsudo\b/.test(transcript.stderr)) {
+    return new NodeError(`the login ${user} at ${place} can't start its program (exit ${code}): ${because}`, {
+      node,
+      step: 'authenticate',
+      detail: said,
+      hint: ['set it up again, as somebody who may:', `certs nodes setup ${node} --apply --login root`],
+      exitCode: code,
+    })
+  }
   return new NodeError(`no shell for ${user} at ${place} (exit ${code}): ${because}`, {
     node,
     step: 'authenticate',

@@ -210,10 +210,16 @@ async function askNode(app: App, node: Node): Promise<string> {
   if (blocked?.kind === 'blocked') {
     throw new CertsError(`${node.name}: ${blocked.because}`, { hint: blocked.hint, detail: blocked.detail })
   }
+  if (inspection.program === 'outdated') {
+    throw new CertsError(`${node.name}: the program installed there is of another version of certs`, {
+      hint: `certs nodes setup ${node.name} --apply --login root`,
+    })
+  }
   const how =
     inspection.exchange === 'none'
       ? 'links are switched one by one'
       : `live is exchanged at once by ${inspection.exchange}`
   const reached = node.ssh ? `logged in as ${node.ssh.user}` : 'it is this machine'
-  return `${reached}${node.sudo ? ' with sudo' : ''}, nginx -t passes, ${how}`
+  const may = inspection.program ? ', who may do nothing else' : node.sudo ? ' with sudo' : ''
+  return `${reached}${may}, nginx -t passes, ${how}`
 }

@@ -26,6 +26,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   'account create': () => import('./commands/account-create.ts'),
   'account rotate': () => import('./commands/account-rotate.ts'),
   'nodes trust': () => import('./commands/nodes-trust.ts'),
+  'nodes setup': () => import('./commands/nodes-setup.ts'),
   providers: () => import('./commands/providers.ts'),
   init: () => import('./commands/init.ts'),
   completion: () => import('./commands/completion.ts'),

@@ -57,6 +57,7 @@ test.each([
   'account create',
   'account rotate',
   'nodes trust',
+  'nodes setup',
   'init',
   'completion',
 ])('certs %s --help is what was written by hand', async (command) => {
@@ -125,6 +126,16 @@ test.each([
     'a configuration that is not there',
     'plan --config x.ts',
     'certs: error: no configuration found: looked for x.ts\ncerts: hint: name an existing file with --config\nexit 2\n',
+  ],
+  [
+    'a login that is no user of its own',
+    'nodes setup sally --user root',
+    'certs: error: certs nodes setup: "root" is no name for a user of its own\ncerts: hint: small letters, digits, dashes and underscores, as certs\nexit 2\n',
+  ],
+  [
+    'a setup that is to be done and printed',
+    'nodes setup sally --apply --script',
+    'certs: error: certs nodes setup: --apply and --script exclude each other\nexit 2\n',
   ],
 ])('says what is wrong with %s, and changes nothing', async (_what, line, said) => {
   expect(await certs(line)).toBe(said)

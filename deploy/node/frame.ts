@@ -60,7 +60,7 @@ export function decode(said: Said, token: string, at: At): Answer {
       detail: printable(said.stderr),
       hint:
         program === 'outdated'
-          ? `the program installed there is of another version of certs: certs nodes setup ${at.node} --apply`
+          ? `the program installed there is of another version of certs: certs nodes setup ${at.node} --apply --login root`
           : `look at what /bin/sh -s says on the node: its output has to come back unchanged`,
     })
   }

@@ -49,6 +49,11 @@ function everything(): string {
   return [...new Set([...parts.audit.slice(0, -1), ...parts.rollout, 'sealed'])].map(read).join('')
 }
 
+/** What an input begins with that sets such a login up; its call is `set_up`. */
+export function setupPrefix(): string {
+  return bare(['frame', 'main', 'setup'].map(read).join(''))
+}
+
 function bare(text: string): string {
   return text.replaceAll(/^[ \t]*#.*\n|^[ \t]+|^\n/gm, '')
 }

@@ -127,16 +127,22 @@ function refused(node: Node, asked: Asked, code: string, words: string): Words {
         ],
       }
     case 'pinned': {
+      if (words === 'folder') {
+        return {
+          message: "its login searches no other folders than certbot's, and those that nginx names",
+          hints: [`what certs nodes setup made there may do no more; look as root instead`],
+        }
+      }
       const setting = words === 'root' ? 'paths.root' : `nginx.${words}`
       return {
         message: `its login takes no other ${setting} than root wrote down there, and the configuration has another`,
-        hints: [`if the configuration is right: certs nodes setup ${node.name} --apply`],
+        hints: [`if the configuration is right: certs nodes setup ${node.name} --apply --login root`],
       }
     }
     case 'unpinned':
       return {
         message: 'the file that says what its login may do is missing there',
-        hints: [`certs nodes setup ${node.name} --apply`],
+        hints: [`certs nodes setup ${node.name} --apply --login root`],
       }
     case 'stopped':
       return {

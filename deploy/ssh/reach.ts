@@ -85,6 +85,6 @@ function refusedForward(error: Error & { reason?: unknown }): Error {
 export function hintOfForward(error: unknown): string | undefined {
   const { forbidden } = error as { forbidden?: boolean }
   return forbidden
-    ? 'allow it: AllowTcpForwarding local in its sshd_config, and no PermitOpen or restrict in the way'
+    ? 'allow it: AllowTcpForwarding local in its sshd_config, and no PermitOpen or restrict in the way (after certs nodes setup: the same with --forward)'
     : undefined
 }

@@ -30,6 +30,7 @@ Set up
   providers [NAME]     the DNS providers there are, and what each takes
   account create       make our account at the CA, ahead of the first certificate
   nodes trust NODE     show a node's host key and trust it
+  nodes setup NODE     a login on a node that can do nothing but what certs needs
   completion SHELL     completion for bash, zsh or fish
 
 Examples

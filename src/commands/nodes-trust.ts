@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises'
 import { ConfigError } from '../core/errors.ts'
-import { nearest } from '../core/nearest.ts'
 import { isRemote } from '../core/node.ts'
+import { selectNode } from '../core/selection.ts'
 import type { Io } from '../io.ts'
 import { commonHelp, exitCode } from './command.ts'
 import type { Command } from './command.ts'
@@ -25,8 +25,7 @@ Example
   async run(invocation, io) {
     const [name] = invocation.operands
     return withApp(invocation, io, async (app) => {
-      const node = app.settings.nodes[name!]
-      if (!node) throw unknownNode(name!, Object.keys(app.settings.nodes))
+      const node = selectNode(app.settings.nodes, name!)
       if (!isRemote(node)) {
         io.stdout.write(`Nothing to do: ${name} is this machine, and nobody logs in.\n`)
         return exitCode.done
@@ -80,11 +79,4 @@ async function choose<Key extends Fingerprinted>(
   } finally {
     terminal.close()
   }
-}
-
-function unknownNode(name: string, known: readonly string[]): ConfigError {
-  const close = nearest(name, known)
-  return new ConfigError(`no node "${name}" is configured here`, {
-    hint: close ? `did you mean "${close}"?` : `known are ${known.join(', ') || 'none'}`,
-  })
 }

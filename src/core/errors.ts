@@ -92,6 +92,7 @@ export type NodeStep =
   | 'verify'
   | 'probe'
   | 'rollback'
+  | 'setup'
 
 export interface NodeProblem extends ErrorOptions {
   readonly node: string

@@ -53,6 +53,7 @@ const words: Readonly<
     'change',
     (_one, facts) => `the key of the account ${facts['account']} from ${facts['from']} to ${facts['to']}`,
   ],
+  setup: ['set up', 'set up', (one, facts) => `the login ${facts['user']}${on(one)}`],
   'order-create': ['ordered', 'order', (one, facts) => `${one.certificate} for ${facts['names']}`],
   'txt-create': ['made', 'make', (_one, facts) => sayTxt(facts)],
   'txt-remove': ['removed', 'remove', (_one, facts) => sayTxt(facts)],

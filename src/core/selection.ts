@@ -1,6 +1,7 @@
 import type { Certificate } from './certificate.ts'
 import { ConfigError } from './errors.ts'
 import { nearest } from './nearest.ts'
+import type { Node } from './node.ts'
 
 /** The certificates named, or all. Throws ConfigError for a name that is not configured. */
 export function selectCertificates(
@@ -29,6 +30,11 @@ export function selectNodesOf<Node>(
 ): Node[] {
   if (!names) return Object.values(nodes)
   return [...new Set(names)].map((name) => nodes[name] ?? unknown('node', name, Object.keys(nodes)))
+}
+
+/** Throws ConfigError for a name that is not configured. */
+export function selectNode(nodes: Readonly<Record<string, Node>>, name: string): Node {
+  return nodes[name] ?? unknown('node', name, Object.keys(nodes))
 }
 
 function unknown(what: string, name: string, known: readonly string[]): never {

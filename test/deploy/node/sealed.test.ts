@@ -121,7 +121,7 @@ describe('what an order can not ask of the installed program', () => {
     const shell = sealedShell(fake, { edit: (text) => text.replace(/pinned\n$/, 'gone\n') })
     await expect(inspect(shell, fake.node, [certificate])).rejects.toMatchObject({
       message: 'sally: the file that says what its login may do is missing there',
-      hints: ['certs nodes setup sally --apply'],
+      hints: ['certs nodes setup sally --apply --login root'],
     })
     await expect(inspect(sealedShell(fake, { pinned: '' }), fake.node, [])).rejects.toThrow('paths.root')
   })
@@ -168,7 +168,7 @@ test('input that never ends is cut off, and none of it is kept', async () => {
 test('a person who tries the login is told what it is for', async () => {
   using fake = fakeNode()
   const shell = fake.shell({ sh: ['dash', installed(fake)] })
-  for (const input of ['', 'id\n', 'exit']) {
+  for (const input of ['', 'id\n', 'exit', '\0\0\0\x05\x01\0\0\0\x03']) {
     const { stdout, stderr, exitCode } = await shell.run(input)
     expect([stdout, exitCode]).toEqual(['', 1])
     expect(stderr).toBe('this login takes the orders of certs, and nothing else\n')
@@ -184,7 +184,9 @@ test('a program of another version is told from ours, and what it can not read n
   const older = sealedShell(fake, { edit: (text) => other(text).replace("'limit '*)", "'nothing '*)") })
   await expect(inspect(older, fake.node, [certificate])).rejects.toMatchObject({
     message: 'sally: inspect gave no complete answer (exit 1)',
-    hints: ['the program installed there is of another version of certs: certs nodes setup sally --apply'],
+    hints: [
+      'the program installed there is of another version of certs: certs nodes setup sally --apply --login root',
+    ],
   })
 })
 
