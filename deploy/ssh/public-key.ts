@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { ConfigError } from '../../src/core/errors.ts'
 import type { RemoteNode } from '../../src/core/node.ts'
-import { causeOf } from '../cause.ts'
+import { causeOf } from '../../src/core/cause.ts'
 import { algorithmsOf, fingerprint, hostKeyType } from '../known-hosts.ts'
 import { readIdentity } from './identity.ts'
 

@@ -93,11 +93,10 @@ async function print(planned: PlannedSetup, invocation: Invocation, io: Io): Pro
   } else if (invocation.flag('json')) {
     writeJson(io, { ...setup, outcome: 'printed' })
   } else {
-    const script = `certs nodes setup ${node.name} --script`
     io.stdout.write(
       `${renderSetup(setup, undefined, choosePaint(io, io.stdout))}\n` +
-        'Nothing was changed, and no node was asked. To do it, with the same options: --apply\n' +
-        `By hand instead: ${script} | ssh -p ${node.ssh.port} root@${node.ssh.address} sh\n`,
+        `Nothing was changed, and no node was asked. To do it: ${io.commandLine} --apply\n` +
+        `By hand instead: ${io.commandLine} --script | ssh -p ${node.ssh.port} root@${node.ssh.address} sh\n`,
     )
   }
   return exitCode.done
@@ -118,7 +117,7 @@ async function apply(
   const { io } = app
   const { setup } = planned
   const { seeSetup, putSetup, tryLogin, isSameKey } = await import('../setup.ts')
-  const as = loginFor(node, { user: setup.user, cwd: io.cwd }, invocation)
+  const as = loginFor(node, { user: setup.user, ...io }, invocation)
   await using _lock = await app.lock()
   const seen = await seeSetup(app, as, planned)
   const changes = !isSetUp(seen)
@@ -149,7 +148,7 @@ function show(planned: PlannedSetup, seen: SetupSeen, io: Io): void {
 /** As configured today, or as somebody who was named for this. */
 function loginFor(
   node: RemoteNode,
-  { user, cwd }: { readonly user: string; readonly cwd: string },
+  { user, cwd, commandLine }: Pick<Io, 'cwd' | 'commandLine'> & { readonly user: string },
   invocation: Invocation,
 ): RemoteNode {
   const login = invocation.value('login')
@@ -160,7 +159,7 @@ function loginFor(
       {
         hint: [
           'name somebody who may, and the key that lets them in:',
-          `certs nodes setup ${node.name} --apply --login root --login-identity agent`,
+          `${commandLine} --login root --login-identity agent`,
         ],
       },
     )
