@@ -39,7 +39,7 @@ test('the built program needs nothing of the repository: version and every help'
     stderr: '',
   })
   const general = await run(['dist/certs.js', '--help'])
-  const verbs = [...general.stdout.matchAll(/^ {2}(?!certs)([a-z]+(?: trust| create| rotate)?) /gm)].map(
+  const verbs = [...general.stdout.matchAll(/^ {2}(?!certs)([a-z]+(?: trust| setup| create| rotate)?) /gm)].map(
     ([, verb = '']) => verb,
   )
   expect(verbs).toContain('rollout')
