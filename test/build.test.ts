@@ -39,9 +39,9 @@ test('the built program needs nothing of the repository: version and every help'
     stderr: '',
   })
   const general = await run(['dist/certs.js', '--help'])
-  const verbs = [...general.stdout.matchAll(/^ {2}(?!certs)([a-z]+(?: trust| setup| create| rotate)?) /gm)].map(
-    ([, verb = '']) => verb,
-  )
+  const verbs = [
+    ...general.stdout.matchAll(/^ {2}(?!certs)([a-z]+(?: trust| setup| create| rotate)?) /gm),
+  ].map(([, verb = '']) => verb)
   expect(verbs).toContain('rollout')
   for (const verb of new Set(verbs)) {
     expect(await run(['dist/certs.js', ...verb.split(' '), '--help'])).toMatchObject({ code: 0, stderr: '' })

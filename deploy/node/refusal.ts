@@ -127,12 +127,6 @@ function refused(node: Node, asked: Asked, code: string, words: string): Words {
         ],
       }
     case 'pinned': {
-      if (words === 'folder') {
-        return {
-          message: "its login searches no other folders than certbot's, and those that nginx names",
-          hints: [`what certs nodes setup made there may do no more; look as root instead`],
-        }
-      }
       const setting = words === 'root' ? 'paths.root' : `nginx.${words}`
       return {
         message: `its login takes no other ${setting} than root wrote down there, and the configuration has another`,

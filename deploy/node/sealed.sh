@@ -38,11 +38,11 @@ stranger() {
   exit 1
 }
 
-# What is run as root, and where it looks and writes, is not for the one who logs in to say.
+# What is run as root, and where it writes, is not for the one who logs in to say.
 permit() {
   case $verb in install | rollback) step=lock ;; *) step=inspect ;; esac
   fixed=$(cat "$pinned" 2>/dev/null) || fail "$step" unchanged unpinned
-  for setting in root test reload folder; do
+  for setting in root test reload; do
     values_of "$setting" "$order"
     asked=$values
     values_of "$setting" "$fixed"
