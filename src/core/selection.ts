@@ -1,7 +1,6 @@
 import type { Certificate } from './certificate.ts'
 import { ConfigError } from './errors.ts'
 import { nearest } from './nearest.ts'
-import type { Node } from './node.ts'
 
 /** The certificates named, or all. Throws ConfigError for a name that is not configured. */
 export function selectCertificates(
@@ -33,7 +32,7 @@ export function selectNodesOf<Node>(
 }
 
 /** Throws ConfigError for a name that is not configured. */
-export function selectNode(nodes: Readonly<Record<string, Node>>, name: string): Node {
+export function selectNode<Node>(nodes: Readonly<Record<string, Node>>, name: string): Node {
   return nodes[name] ?? unknown('node', name, Object.keys(nodes))
 }
 
