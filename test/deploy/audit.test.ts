@@ -150,6 +150,21 @@ server {
 server { server_name c.example; listen 443 ssl; if ($host = "}") { return 403; } }
 `
 
+test('what is written there between two pages makes it begin again', async () => {
+  using fake = messyNode()
+  for (let n = 0; n < 400; n++) writeFileSync(join(fake.etc, `${n}.pem`), `${two.leaf}\n`)
+  const shell = fake.shell()
+  let pages = 0
+  const run: Shell['run'] = async (input, options) => {
+    const said = await shell.run(input, options)
+    if (pages++ === 0) writeFileSync(join(fake.etc, '0-new.pem'), two.leaf)
+    return said
+  }
+  const material = await audit({ ...shell, run }, fake.node, { folders: [fake.etc] })
+  expect(pages).toBeGreaterThan(3)
+  expect(material.files.filter(({ path }) => path.startsWith(fake.etc))).toHaveLength(401)
+})
+
 test('a node behind a login that takes orders only is audited too', async () => {
   using fake = messyNode()
   const shell = sealedShell(fake)

@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
+import { audit } from '../../../deploy/audit.ts'
 import { inspect } from '../../../deploy/inspect.ts'
 import { install, rollback } from '../../../deploy/install.ts'
 import { fakeNode, type FakeNode } from '../../support/fake-node.ts'
@@ -41,6 +42,13 @@ test.skipIf(missing)('works with nothing but busybox', async () => {
   })
   expect(seen.lineages[certificate]).toMatchObject({ leaf: one.leaf, pair: 'unknown' })
   expect(seen.disk.freeBytes).toBeGreaterThan(0)
+
+  const { files } = await audit(shell, fake.node, { folders: [fake.folder] })
+  expect(files.map(({ path }) => path)).toContain(fake.path('live', certificate, 'fullchain.pem'))
+  expect(files.find(({ path }) => path === fake.path('live', certificate, 'privkey.pem'))).toMatchObject({
+    target: `../../archive/${certificate}/privkey1.pem`,
+    key: {},
+  })
 
   const installed = await install(shell, fake.node, {
     certificate,
