@@ -29,7 +29,7 @@ material() {
   holders=$(printf '%s\n' "$matching" | with_each grep -lE -e 'PRIVATE KEY-----' --)
   [ -n "$holders" ] || return 0
   parents "$found" | with_each stat -c "$token folder %a$tab%n" --
-  public_halves "$holders"
+  printf '%s\n' "$holders" | sed "s/^/$token pending /"
 }
 
 tab=$(printf '\t')
@@ -56,7 +56,11 @@ first_certificates() {
     FNR == 1 { reading = 0; text = "" }
     /-----BEGIN CERTIFICATE-----/ { reading = !done[FILENAME]; next }
     /-----END CERTIFICATE-----/ {
-      if (reading) { print token, "leaf", text "\t" FILENAME; done[FILENAME] = 1 }
+      if (reading) {
+        if (text in known) print token, "same", known[text] "\t" FILENAME
+        else print token, "leaf", text "\t" (known[text] = FILENAME)
+        done[FILENAME] = 1
+      }
       reading = 0
     }
     reading && /^[A-Za-z0-9+\/=]+\r?$/ && length(text) < 16384 { sub(/\r/, ""); text = text $0 }'
@@ -69,18 +73,24 @@ parents() {
   }'
 }
 
+# Public halves in place of the names of files with keys: openssl takes its time, so only for what is told now.
+filled() {
+  while IFS= read -r line; do
+    case $line in
+      "$token pending "*) public_half "${line#"$token pending "}" ;;
+      *) printf '%s\n' "$line" ;;
+    esac
+  done
+}
+
 # The lines of a public key without its frame; empty where a password is needed, `-` without openssl.
-public_halves() {
-  while IFS= read -r path; do
-    key=-
-    if command -v openssl >/dev/null; then
-      public=$(openssl pkey -in "$path" -passin pass: -pubout 2>/dev/null)
-      public=${public#-----BEGIN PUBLIC KEY-----}
-      key=''
-      for line in ${public%-----END*}; do key=$key$line; done
-    fi
-    say public "$key$tab$path"
-  done <<END
-$1
-END
+public_half() {
+  key=-
+  if command -v openssl >/dev/null; then
+    public=$(openssl pkey -in "$1" -passin pass: -pubout 2>/dev/null)
+    public=${public#-----BEGIN PUBLIC KEY-----}
+    key=''
+    for line in ${public%-----END*}; do key=$key$line; done
+  fi
+  say public "$key$tab$1"
 }

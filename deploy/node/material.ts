@@ -52,6 +52,10 @@ function readFiles(all: Said['all']): MaterialFile[] {
     const found = readCertificate(base64)
     if (found) certificates.set(path, found)
   }
+  for (const [known, path] of all('same').map(splitAtTab)) {
+    const found = certificates.get(known)
+    if (found) certificates.set(path, found)
+  }
   const keys = new Map(
     all('public')
       .map(splitAtTab)

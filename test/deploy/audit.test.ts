@@ -29,6 +29,9 @@ function messyNode(): FakeNode & { readonly etc: string } {
   return { ...fake, etc, [Symbol.dispose]: () => fake[Symbol.dispose]() }
 }
 
+/** So long that some hundred of them fill an answer. */
+const longName = (n: number) => `${n}-${'x'.repeat(200)}.pem`
+
 const at = (material: Material, path: string) => material.files.find((file) => file.path === path)
 
 describe.for(shells)('on %s', (sh) => {
@@ -113,8 +116,7 @@ describe.for(shells)('on %s', (sh) => {
 
   test('answers of any length come whole, in pages', async () => {
     using fake = messyNode()
-    const text = `${two.leaf}${'\n'.repeat(10)}`
-    for (let n = 0; n < 400; n++) writeFileSync(join(fake.etc, `${n}.pem`), text)
+    for (let n = 0; n < 400; n++) writeFileSync(join(fake.etc, longName(n)), two.leaf)
     const shell = fake.shell({ sh })
     const run = vi.fn<Shell['run']>(async (input, options) => shell.run(input, options))
     const material = await audit({ ...shell, run }, fake.node, { folders: [fake.etc] })
@@ -152,7 +154,7 @@ server { server_name c.example; listen 443 ssl; if ($host = "}") { return 403; }
 
 test('what is written there between two pages makes it begin again', async () => {
   using fake = messyNode()
-  for (let n = 0; n < 400; n++) writeFileSync(join(fake.etc, `${n}.pem`), `${two.leaf}\n`)
+  for (let n = 0; n < 400; n++) writeFileSync(join(fake.etc, longName(n)), two.leaf)
   const shell = fake.shell()
   let pages = 0
   const run: Shell['run'] = async (input, options) => {
