@@ -37,8 +37,15 @@ is_installed() {
 }
 
 certbot() {
-  timer=no cron=no
-  for state in $(systemctl is-active certbot.timer snap.certbot.renew.timer certbot-renew.timer 2>/dev/null); do
+  timer=no cron=no units=''
+  # Asking systemd takes longer than looking whether there is anything to ask for.
+  for unit in certbot.timer snap.certbot.renew.timer certbot-renew.timer; do
+    for folder in /etc /run /usr/lib /lib /usr/local/lib; do
+      [ ! -e "$folder/systemd/system/$unit" ] || units="$units $unit"
+    done
+  done
+  # shellcheck disable=SC2086
+  [ -z "$units" ] || for state in $(systemctl is-active $units 2>/dev/null); do
     [ "$state" != active ] || timer=yes
   done
   set +f

@@ -220,7 +220,14 @@ test('tells the ways that certbot runs by itself', async () => {
     'status',
     'shift; for unit; do case $unit in certbot.timer) echo active ;; *) echo inactive ;; esac; done',
   )
-  expect(await seen(cron(''))).toEqual({ timer: true, cron: false })
+  expect(await seen(cron('', 'touch /run/systemd/system/certbot.timer'))).toEqual({
+    timer: true,
+    cron: false,
+  })
+  expect(await seen(cron('', 'touch /run/systemd/system/certbot-renew.timer'))).toEqual({
+    timer: false,
+    cron: false,
+  })
 })
 
 test('tells how live can be switched', async () => {
