@@ -43,11 +43,14 @@ export async function createOrder(work: Work): Promise<Order> {
   const attempt = async (): Promise<Order> => {
     const lost = tries++ > 0 ? await findLost(work) : undefined
     if (lost !== undefined) return lost
+    const named = replaces
     try {
-      return await sendOrder(work, replaces)
+      return await sendOrder(work, named)
     } catch (error) {
-      if (replaces === undefined || !refusesReplacing(error)) throw error
-      replaces = undefined
+      if (named === undefined) throw error
+      // A CA that does not find what is replaced may call that a fault of its own: the last try does without.
+      if (tries === 2 || refusesReplacing(error)) replaces = undefined
+      if (!refusesReplacing(error)) throw error
       return sendOrder(work, undefined)
     }
   }

@@ -4,7 +4,7 @@ import { atMost } from '../../src/at-most.ts'
 import { readLeaf } from '../../src/core/certificate.ts'
 import type { Version } from '../../src/core/certificate.ts'
 import type { ProxyAnswer } from '../support/acme-proxy.ts'
-import { badNonce, type FaultyCa, startFaultyCa } from '../support/faulty-ca.ts'
+import { badNonce, type FaultyCa, pace, problemDocument, startFaultyCa } from '../support/faulty-ca.ts'
 import { type Controller, createController } from '../support/issuing.ts'
 import { suggest } from '../support/pebble-suggestion.ts'
 
@@ -200,6 +200,33 @@ describe('an order', () => {
     expect(readLeaf(third.leaf).fingerprint).not.toBe(readLeaf(second.leaf).fingerprint)
     expect(third.number).toBe(2)
     expect(answers).toEqual([409, 201])
+  })
+
+  test('names none in the end, where the CA fails by the name of what is replaced', async () => {
+    await using first = await createController()
+    const replaced = 'replaced.fault.example'
+    const order = { names: [replaced], acme: faulty.acme(), solver: faulty.solver, pace }
+    const before = await first.issue(order)
+    const body = problemDocument('serverInternal', 'could not find an order for the given certificate')
+    faulty.proxy.fault('newOrder', { do: 'answer', status: 500, body }, { times: 2 })
+    expect(
+      (await first.issue({ ...order, pace: { ...pace, firstRetryMs: 10, retryMs: 5_000 } })).number,
+    ).toBe(2)
+
+    // Nobody has replaced it: the first to say so is not refused.
+    await using second = await createController()
+    for (const key of await first.store.list('accounts')) {
+      await second.store.put(key, (await first.store.get(key))!.value, undefined)
+    }
+    await second.store.addVersion({ ...before, number: 1 })
+    const answers: number[] = []
+    const edit = (answer: ProxyAnswer) => {
+      if (!badNonce(answer)) answers.push(answer.status)
+      return answer
+    }
+    faulty.proxy.fault('newOrder', { do: 'edit', edit })
+    await second.issue(order)
+    expect(answers).toEqual([201])
   })
 
   test('names none at a CA to which the version means nothing', async () => {

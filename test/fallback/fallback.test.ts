@@ -159,7 +159,7 @@ describe.skipIf(missing)('with a fallback', () => {
     expect(await place.certs(`rollout ${name}`)).toMatchObject({ exitCode: 0 })
     place.first.proxy.fault('certificate', { do: 'answer', status: 403, body: '<html>' })
     const failed = await place.certs(`rollout ${name} --force-renew`)
-    expect(failed.exitCode).toBe(1)
+    expect(failed, failed.stdout + failed.stderr).toMatchObject({ exitCode: 1 })
     expect(failed.stderr).toContain('certs: error: downloading the certificate at ')
     expect(place.second.proxy.count('directory')).toBe(0)
     place.first.proxy.reset()
