@@ -2,18 +2,10 @@ import { issuerOf } from './acme/issuers.ts'
 import { openRenewalInfo } from './acme/renewal-info.ts'
 import type { RenewalInfo, RenewalInfoOptions } from './acme/renewal-info.ts'
 import type { Cas } from './cas.ts'
-import type { Suggestion } from './core/ari.ts'
 import type { Leaf } from './core/certificate.ts'
 
-export interface RenewalInformation extends Disposable {
-  /** As RenewalInfo says: what the CA that issued this leaf, the certificate's newest, says of it. */
-  suggestion(
-    certificate: string,
-    leaf: Leaf,
-    options: { readonly ask: boolean },
-  ): Promise<Suggestion | undefined>
-  keep(): Promise<void>
-}
+/** The same of all configured CAs: what the one that issued a leaf says of it. */
+export type RenewalInformation = Omit<RenewalInfo, 'recall'>
 
 type Options = Omit<RenewalInfoOptions, 'directory' | 'settings' | 'issued'> & { readonly cas: Cas }
 

@@ -49,8 +49,9 @@ export async function createOrder(work: Work): Promise<Order> {
     } catch (error) {
       if (named === undefined) throw error
       // A CA that does not find what is replaced may call that a fault of its own: the last try does without.
-      if (tries === 2 || refusesReplacing(error)) replaces = undefined
-      if (!refusesReplacing(error)) throw error
+      const refused = refusesReplacing(error)
+      if (refused || tries === 2) replaces = undefined
+      if (!refused) throw error
       return sendOrder(work, undefined)
     }
   }

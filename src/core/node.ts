@@ -77,6 +77,14 @@ export interface Lineage {
   readonly renewalFile: boolean
 }
 
+/** How nginx is found on a node. */
+export interface NginxState {
+  readonly installed: boolean
+  readonly running: boolean
+  /** The configured test, run as things are. */
+  readonly test: { readonly ok: boolean; readonly output: string }
+}
+
 /** What `inspect` saw inside a node. */
 export interface Inspection {
   /** The program is installed there, for a login that can do nothing else; absent where it was sent along. */
@@ -84,11 +92,7 @@ export interface Inspection {
   /** The node's clock, ISO 8601 UTC. */
   readonly clock: string
   readonly system: string
-  readonly nginx: {
-    readonly installed: boolean
-    readonly running: boolean
-    /** The configured test, run as things are. */
-    readonly test: { readonly ok: boolean; readonly output: string }
+  readonly nginx: NginxState & {
     /** Each `ssl_certificate` nginx is configured with and the server names beside it; empty when unknown. */
     readonly reads: readonly { readonly file: string; readonly serverNames: readonly string[] }[]
   }
