@@ -16,10 +16,11 @@ export function recordStep<Done extends { from: number | undefined; to: number }
   act: () => Promise<Done>,
 ): Promise<Done> {
   const line = { certificate, node: step.node, action: step.action, because: step.because }
-  const facts = numbers(step.from, to)
+  const before = mended(step)
+  const facts = { ...numbers(step.from, to), ...before }
   return record(app, { ...line, facts }, async () => {
     const done = await act()
-    return { done, facts: numbers(done.from ?? step.from, done.to) }
+    return { done, facts: { ...numbers(done.from ?? step.from, done.to), ...before } }
   })
 }
 
@@ -57,6 +58,12 @@ export async function record<Done>(
     await append('failed', { ...line.facts, ...left, error: said })
     throw error
   }
+}
+
+/** How things lay before, so that what was mended by the way can be found again. */
+function mended({ drift }: NodePlan): Record<string, string> {
+  const found = drift.flatMap((one) => (one.kind === 'mend' ? one.because : []))
+  return found.length === 0 ? {} : { mended: found.join('; ') }
 }
 
 function numbers(from: number | undefined, to: number | undefined): Record<string, number> {
