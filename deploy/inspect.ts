@@ -57,17 +57,16 @@ async function inspectSome(
   })
   const answer = decode(said, token, { node: node.name, step: 'inspect', left: 'unchanged' })
   if (!answer.ok) throw readRefusal(node, { verb: 'inspect', certificate: '', number: 0, limit }, answer)
-  return readInspection(answer, node, certificates)
+  return readInspection(answer, certificates)
 }
 
-function readInspection(answer: Answer, { root }: Node, certificates: readonly string[]): Inspection {
+function readInspection(answer: Answer, certificates: readonly string[]): Inspection {
   const [installed, running] = answer.last('nginx')?.split(' ') ?? []
   const [timer, cron] = answer.last('certbot')?.split(' ') ?? []
   const [writable, blocks, blockSize, inodes, allInodes] = answer.last('disk')?.split(' ') ?? []
   const exchange = answer.last('exchange')
   return {
     ...(answer.program === 'sent' ? {} : { program: answer.program }),
-    root,
     clock: answer.last('clock') ?? '',
     system: printableLine(answer.last('system') ?? ''),
     nginx: {

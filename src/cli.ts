@@ -27,6 +27,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   'account rotate': () => import('./commands/account-rotate.ts'),
   'nodes trust': () => import('./commands/nodes-trust.ts'),
   'nodes setup': () => import('./commands/nodes-setup.ts'),
+  'nodes adopt': () => import('./commands/nodes-adopt.ts'),
   providers: () => import('./commands/providers.ts'),
   init: () => import('./commands/init.ts'),
   completion: () => import('./commands/completion.ts'),

@@ -16,11 +16,10 @@ export function recordStep<Done extends { from: number | undefined; to: number }
   act: () => Promise<Done>,
 ): Promise<Done> {
   const line = { certificate, node: step.node, action: step.action, because: step.because }
-  const before = mended(step)
-  const facts = { ...numbers(step.from, to), ...before }
+  const facts = numbers(step.from, to)
   return record(app, { ...line, facts }, async () => {
     const done = await act()
-    return { done, facts: { ...numbers(done.from ?? step.from, done.to), ...before } }
+    return { done, facts: numbers(done.from ?? step.from, done.to) }
   })
 }
 
@@ -53,17 +52,45 @@ export async function record<Done>(
     await append('done', facts)
     return done
   } catch (error) {
-    const left = error instanceof NodeError ? { left: error.left } : {}
-    const said = error instanceof CertsError ? error.message : 'a fault of certs itself'
-    await append('failed', { ...line.facts, ...left, error: said })
+    await append('failed', { ...line.facts, ...factsOf(error) })
     throw error
   }
 }
 
-/** How things lay before, so that what was mended by the way can be found again. */
-function mended({ drift }: NodePlan): Record<string, string> {
-  const found = drift.flatMap((one) => (one.kind === 'mend' ? one.because : []))
-  return found.length === 0 ? {} : { mended: found.join('; ') }
+type Line = Omit<Entry, 'at' | 'run' | 'phase'>
+
+/**
+ * Several changes that a node makes in one go, each between lines of its own. `ends` says of each line in turn what more
+ * is known of it now, or why it was not done.
+ */
+export async function recordAll<Done>(
+  { store, run, io }: App,
+  lines: readonly Line[],
+  act: () => Promise<{ done: Done; ends: readonly (string | { readonly facts: Entry['facts'] })[] }>,
+): Promise<Done> {
+  const append = (line: Line, phase: Entry['phase'], more: Entry['facts'] = {}) =>
+    store.append({ ...line, at: io.now().toISOString(), run, phase, facts: { ...line.facts, ...more } })
+
+  for (const line of lines) await append(line, 'intent')
+  try {
+    const { done, ends } = await act()
+    for (const [index, line] of lines.entries()) {
+      const end = ends[index] ?? 'it is not known to be done'
+      await (typeof end === 'string'
+        ? append(line, 'failed', { error: end })
+        : append(line, 'done', end.facts))
+    }
+    return done
+  } catch (error) {
+    const facts = factsOf(error)
+    for (const line of lines) await append(line, 'failed', facts)
+    throw error
+  }
+}
+
+function factsOf(error: unknown): Record<string, string> {
+  const left = error instanceof NodeError ? { left: error.left } : {}
+  return { ...left, error: error instanceof CertsError ? error.message : 'a fault of certs itself' }
 }
 
 function numbers(from: number | undefined, to: number | undefined): Record<string, number> {

@@ -58,6 +58,7 @@ test.each([
   'account rotate',
   'nodes trust',
   'nodes setup',
+  'nodes adopt',
   'init',
   'completion',
 ])('certs %s --help is what was written by hand', async (command) => {

@@ -5,6 +5,9 @@
 # bash before 5.1 keeps a here-document in a file; this one holds a key.
 TMPDIR=/dev/shm
 
+# Whether the parts that take over and tidy up are there.
+keeps_house=no
+
 receive() {
   token='' verb='' order='' privkey='' cert='' chain=''
   while read -r name value; do
@@ -30,7 +33,8 @@ $1
 END
 }
 
-# The order is one setting a line; `test`, `reload` and `folder` come as often as there are.
+# The order is one setting a line; `test`, `reload`, `folder` and what is to be taken over come
+# as often as there are.
 understand() {
   root='' certificates='' number='' force='' limit=30 from=1 machine=''
   sum_privkey='' sum_cert='' sum_chain='' sum_fullchain=''
@@ -49,6 +53,7 @@ understand() {
       'sum chain '*) sum_chain=${value#* } ;;
       'sum fullchain '*) sum_fullchain=${value#* } ;;
       'test '* | 'reload '* | 'folder '/*) ;;
+      'shelve '* | 'unshelve '* | 'stop '* | 'start '*) ;;
       *) return 1 ;;
     esac
   done <<END

@@ -3,8 +3,18 @@ import { ConfigError, NodeError, type NodeStep } from '../../src/core/errors.ts'
 import { printable } from '../../src/core/printable.ts'
 import type { Said } from '../shell.ts'
 import { programPrefix, sealedHash } from './program.ts'
+import type { Program } from './program.ts'
 
-export type Verb = 'inspect' | 'install' | 'rollback' | 'audit'
+export type Verb = keyof typeof programOf
+
+const programOf = {
+  inspect: 'rollout',
+  install: 'rollout',
+  rollback: 'rollout',
+  audit: 'audit',
+  renewals: 'housekeeping',
+  adopt: 'housekeeping',
+} as const satisfies Record<string, Program>
 
 /** What the program is told: settings by name (a list is one line for each item), and PEM files. */
 export interface Input {
@@ -24,7 +34,7 @@ export function encode({ verb, settings, files }: Input, token: string): string 
   const pems = Object.entries(files ?? {}).map(([name, pem]) => [name, base64(pem)])
   const lines = [['token', token], ...Object.entries(data), ...pems, ['end', token]]
   const body = lines.map(([name, value]) => `${name} ${value}\n`).join('')
-  return `${programPrefix(verb === 'audit' ? 'audit' : 'rollout')}main <<'END_${token}'\n${body}END_${token}\n`
+  return `${programPrefix(programOf[verb])}main <<'END_${token}'\n${body}END_${token}\n`
 }
 
 /** The framed lines of one answer. */

@@ -28,12 +28,16 @@ serve() {
   understand || unheard
   exec </dev/null
   status='' said=''
+  case $verb in
+    inspect | audit | install | rollback) ;;
+    # What neither an installed program nor a rollout brings along.
+    renewals | adopt) [ "$keeps_house" = yes ] || fail lock unchanged verb ;;
+    *) fail lock unchanged verb ;;
+  esac
   [ -z "$pinned" ] || permit
   case $verb in
-    inspect) inspect ;;
-    audit) audit ;;
     install | rollback) transact ;;
-    *) fail lock unchanged verb ;;
+    *) "$verb" ;;
   esac
   say end ok
   exit 0

@@ -6,6 +6,8 @@ const parts = {
   rollout: ['frame', 'nginx', 'reads', 'lineage', 'lock', 'stage', 'switch', 'install', 'inspect', 'main'],
   // Apart, so that a rollout does not send what it has no use for.
   audit: ['frame', 'nginx', 'reads', 'inspect', 'configuration', 'material', 'audit', 'main'],
+  // For who is root there only: an installed program does not have it.
+  housekeeping: ['frame', 'nginx', 'reads', 'inspect', 'audit', 'lock', 'adopt', 'main'],
 } as const
 
 export type Program = keyof typeof parts

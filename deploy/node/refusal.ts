@@ -1,11 +1,11 @@
 import { NodeError, type NodeProblem, type NodeStep } from '../../src/core/errors.ts'
 import type { Node } from '../../src/core/node.ts'
 import { printable, printableLine } from '../../src/core/printable.ts'
-import type { Answer } from './frame.ts'
+import type { Answer, Verb } from './frame.ts'
 
 /** What was asked of the node when it refused or failed. */
 export interface Asked {
-  readonly verb: 'inspect' | 'install' | 'rollback' | 'audit'
+  readonly verb: Verb
   readonly certificate: string
   readonly number: number
   readonly limit: number
@@ -27,8 +27,9 @@ const steps: readonly NodeStep[] = [
   'test',
   'reload',
   'rollback',
+  'adopt',
 ]
-const lefts: readonly Left[] = ['unchanged', 'restored', 'degraded']
+const lefts: readonly Left[] = ['unchanged', 'restored', 'changed', 'degraded']
 
 /**
  * The error a failed answer means. The program says codes; every sentence and command is made here, so that
@@ -138,6 +139,20 @@ function refused(node: Node, asked: Asked, code: string, words: string): Words {
         message: 'the file that says what its login may do is missing there',
         hints: [`certs nodes setup ${node.name} --apply --login root`],
       }
+    case 'verb': {
+      const again = `certs nodes adopt ${node.name} --login root`
+      return {
+        message: 'its login can not do that, and is not meant to',
+        hints: [`name somebody who may, and the key that lets them in: ${again} --login-identity agent`],
+      }
+    }
+    case 'write':
+      return {
+        message: `can't rename ${words} in ${node.root}/renewal`,
+        hints: [on(`ls -la ${path('renewal')}`)],
+      }
+    case 'timer':
+      return { message: `can't turn ${words} on or off`, hints: [on(`systemctl status ${shellWord(words)}`)] }
     case 'stopped':
       return {
         message: 'nginx is not running, and certs never starts it',

@@ -31,6 +31,7 @@ Set up
   account create       make our account at the CA, ahead of the first certificate
   nodes trust NODE     show a node's host key and trust it
   nodes setup NODE     a login on a node that can do nothing but what certs needs
+  nodes adopt NODE     take over what certbot renews on a node
   completion SHELL     completion for bash, zsh or fish
 
 Examples

@@ -14,6 +14,7 @@ import type { PlannedSetup } from '../setup.ts'
 import { commonHelp, exitCode } from './command.ts'
 import type { Command, Invocation } from './command.ts'
 import { confirm, mustAsk } from './confirm.ts'
+import { loginFor, loginOptions } from './login.ts'
 import { withApp } from './session.ts'
 
 export const command: Command = {
@@ -51,8 +52,7 @@ Examples
     forward: { type: 'boolean' },
     apply: { type: 'boolean' },
     yes: { type: 'boolean' },
-    login: { type: 'string' },
-    'login-identity': { type: 'string' },
+    ...loginOptions,
     script: { type: 'boolean' },
   },
   operands: ['NODE'],
@@ -117,7 +117,8 @@ async function apply(
   const { io } = app
   const { setup } = planned
   const { seeSetup, putSetup, tryLogin, isSameKey } = await import('../setup.ts')
-  const as = loginFor(node, { user: setup.user, ...io }, invocation)
+  const as = loginFor(node, invocation, io)
+  refuseItself(as, setup.user, io)
   await using _lock = await app.lock()
   const seen = await seeSetup(app, as, planned)
   const changes = !isSetUp(seen)
@@ -145,29 +146,15 @@ function show(planned: PlannedSetup, seen: SetupSeen, io: Io): void {
   io.stdout.write(`${renderSetup(planned.setup, seen, choosePaint(io, io.stdout))}\n`)
 }
 
-/** As configured today, or as somebody who was named for this. */
-function loginFor(
-  node: RemoteNode,
-  { user, cwd, commandLine }: Pick<Io, 'cwd' | 'commandLine'> & { readonly user: string },
-  invocation: Invocation,
-): RemoteNode {
-  const login = invocation.value('login')
-  const as = login ?? node.ssh.user
-  if (as === user) {
-    throw new ConfigError(
-      `certs nodes setup: ${node.name} is logged in to as ${user}, who may not change this`,
-      {
-        hint: [
-          'name somebody who may, and the key that lets them in:',
-          `${commandLine} --login root --login-identity agent`,
-        ],
-      },
-    )
-  }
-  const given = invocation.value('login-identity')
-  const identity = given === undefined || given === 'agent' ? given : path.resolve(cwd, given)
-  const sudo = login === undefined ? node.sudo : login !== 'root'
-  return { ...node, ssh: { ...node.ssh, user: as, identity: identity ?? node.ssh.identity }, sudo }
+/** What it sets up may not change itself. */
+function refuseItself(as: RemoteNode, user: string, { commandLine }: Io): void {
+  if (as.ssh.user !== user) return
+  throw new ConfigError(`certs nodes setup: ${as.name} is logged in to as ${user}, who may not change this`, {
+    hint: [
+      'name somebody who may, and the key that lets them in:',
+      `${commandLine} --login root --login-identity agent`,
+    ],
+  })
 }
 
 function sayOutcome({ node, setup, forwards }: PlannedSetup, changes: boolean, proved: boolean): string {

@@ -76,7 +76,7 @@ function judgeRenewers({ node, material, configured }: NodeView): NodeFinding[] 
       message: `certbot renews ${name} too, and moves its links`,
       node,
       what: by,
-      hints: [],
+      hints: ['certs nodes adopt NODE takes over all that certs renews there, or by hand:'],
       commands: [`mv ${file} ${file}.off`],
     }
   })

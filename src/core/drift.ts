@@ -1,7 +1,6 @@
 import { fileKinds, readLeaf } from './certificate.ts'
 import type { Leaf } from './certificate.ts'
 import { sayValidity } from './duration.ts'
-import { judgeLayout } from './layout.ts'
 import type { Inspection, Lineage, Served } from './node.ts'
 import { judgeServed } from './served.ts'
 import type { VersionFacts } from './version.ts'
@@ -14,8 +13,6 @@ export type Drift =
   | { readonly kind: 'files'; readonly because: string }
   /** Something a person must mend before this node can be changed. */
   | { readonly kind: 'blocked'; readonly because: string; readonly hint: string; readonly detail?: string }
-  /** Part of a layout that bringing a version puts right by the way. */
-  | { readonly kind: 'mend'; readonly because: string; readonly repair: string }
   /** Nothing to do for us, but worth saying. */
   | { readonly kind: 'notice'; readonly because: string }
 
@@ -23,8 +20,6 @@ export interface DriftInput {
   readonly certificate: string
   /** What the node should hold; undefined while it is still to be issued. */
   readonly wanted: VersionFacts | undefined
-  /** The number under which a version is brought; undefined when none is. */
-  readonly to?: number | undefined
   readonly inspection: Inspection
   readonly served: readonly Served[]
   readonly now: Date
@@ -36,9 +31,8 @@ export function findDrift(input: DriftInput): Drift[] {
   return [
     ...servedDrift(input),
     ...(files ? [{ kind: 'files' as const, because: files }] : []),
-    ...blockers(input, files !== undefined),
-    ...(lineage ? judgeLayout({ lineage, inspection: input.inspection, to: input.to }) : []),
-    ...notices(input),
+    ...blockers(input, lineage, files !== undefined),
+    ...notices(input, lineage),
   ]
 }
 
@@ -104,7 +98,11 @@ export function leafOf(lineage: Lineage): Leaf | undefined {
   }
 }
 
-function blockers({ certificate, inspection }: DriftInput, mendable: boolean): Drift[] {
+function blockers(
+  { certificate, inspection }: DriftInput,
+  lineage: Lineage | undefined,
+  mendable: boolean,
+): Drift[] {
   const found: Drift[] = []
   const block = (because: string, hint: string, detail?: string) =>
     found.push({ kind: 'blocked', because, hint, ...(detail ? { detail } : {}) })
@@ -136,15 +134,27 @@ function blockers({ certificate, inspection }: DriftInput, mendable: boolean): D
   else if (disk.freeInodes === 0)
     block('its file system has no free inodes', 'remove files beside the archive folder')
 
+  const files = fileKinds.filter((kind) => lineage?.live[kind].is === 'file')
+  if (files.length > 0) {
+    const paths = files.map((kind) => `live/${certificate}/${kind}.pem`).join(', ')
+    block(
+      `${paths} is a real file, not a link`,
+      `move it on the node into archive/${certificate}/ under the next free number and link to it`,
+    )
+  }
+  if (lineage?.liveDirectory === 'link')
+    block(`live/${certificate} is itself a link`, 'replace it on the node by the directory it leads to')
   return found
 }
 
-function notices({ inspection: { program } }: DriftInput): Drift[] {
-  if (program !== 'outdated') return []
-  return [
-    {
-      kind: 'notice',
-      because: 'the program installed here is of another version of certs: certs nodes setup, again',
-    },
-  ]
+function notices({ certificate, inspection }: DriftInput, lineage: Lineage | undefined): Drift[] {
+  const { certbot, program } = inspection
+  const found: string[] = []
+  if ((certbot.timer || certbot.cron) && lineage?.renewalFile) {
+    const by = certbot.timer ? 'certbot.timer' : 'a cron entry'
+    found.push(`certbot is active here for ${certificate} (${by}) and may issue and switch links by itself`)
+  }
+  if (program === 'outdated')
+    found.push('the program installed here is of another version of certs: certs nodes setup, again')
+  return found.map((because) => ({ kind: 'notice', because }))
 }

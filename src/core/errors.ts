@@ -93,6 +93,7 @@ export type NodeStep =
   | 'probe'
   | 'rollback'
   | 'setup'
+  | 'adopt'
 
 export interface NodeProblem extends ErrorOptions {
   readonly node: string

@@ -39,15 +39,11 @@ export function sayHappening(one: Happening): string {
 const words: Readonly<
   Record<string, readonly [past: string, plain: string, rest: (one: Happening, facts: Facts) => string]>
 > = {
-  install: [
-    'changed',
-    'change',
-    (one, facts) => `live/${one.certificate}${on(one)}${move(facts)}${mended(facts)}`,
-  ],
+  install: ['changed', 'change', (one, facts) => `live/${one.certificate}${on(one)}${move(facts)}`],
   'roll-back': [
     'rolled back',
     'roll back',
-    (one, facts) => `live/${one.certificate}${on(one)}${move(facts)}${mended(facts)}`,
+    (one, facts) => `live/${one.certificate}${on(one)}${move(facts)}`,
   ],
   reload: ['reloaded', 'reload', (one) => `nginx${on(one)} for ${one.certificate}`],
   issue: ['issued', 'issue', (one, facts) => `version ${facts['to']} of ${one.certificate}${by(facts)}`],
@@ -58,6 +54,18 @@ const words: Readonly<
     (_one, facts) => `the key of the account ${facts['account']} from ${facts['from']} to ${facts['to']}`,
   ],
   setup: ['set up', 'set up', (one, facts) => `the login ${facts['user']}${on(one)}`],
+  'renewal-off': [
+    'took over',
+    'take over',
+    (one, facts) => `the renewal of ${one.certificate}${on(one)} from certbot${became(facts)}`,
+  ],
+  'renewal-on': [
+    'gave back',
+    'give back',
+    (one, facts) => `the renewal of ${one.certificate}${on(one)} to certbot${became(facts)}`,
+  ],
+  'timer-off': ['stopped', 'stop', (one, facts) => `${facts['what']}${on(one)}, also for the next boot`],
+  'timer-on': ['started', 'start', (one, facts) => `${facts['what']}${on(one)}, also for the next boot`],
   'order-create': ['ordered', 'order', (one, facts) => `${one.certificate} for ${facts['names']}`],
   'txt-create': ['made', 'make', (_one, facts) => sayTxt(facts)],
   'txt-remove': ['removed', 'remove', (_one, facts) => sayTxt(facts)],
@@ -91,6 +99,10 @@ function sayAct(one: Happening, facts: Facts): { done: string; plain: string } {
   return { done: `${past} ${rest(one, facts)}`, plain: `${plain} ${rest(one, facts)}` }
 }
 
+function became({ what, to }: Facts): string {
+  return to === undefined ? ` (renewal/${what})` : ` (renewal/${what} became ${to})`
+}
+
 function by({ ca }: Facts): string {
   return ca === undefined ? '' : ` by ${ca}`
 }
@@ -101,11 +113,6 @@ function on({ node }: Happening): string {
 
 function sayTxt(facts: Facts): string {
   return `TXT ${facts['name']} in zone ${facts['zone']} by ${facts['provider']}`
-}
-
-/** How it lay before. */
-function mended({ mended: before }: Facts): string {
-  return before === undefined ? '' : ` (before: ${before})`
 }
 
 function move({ from, to }: Facts): string {

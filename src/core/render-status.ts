@@ -6,7 +6,7 @@ import type { Served } from './node.ts'
 import { table } from './paint.ts'
 import type { Paint } from './paint.ts'
 import type { NodeObservation, Observed } from './observed.ts'
-import { notesOf, parkingOf } from './plan.ts'
+import { parkingOf } from './plan.ts'
 import type { CertificatePlan, Plan } from './plan.ts'
 import { sayParking } from './say-parking.ts'
 
@@ -45,9 +45,6 @@ function renderCertificate(
   const hints = [
     ...(parked ? sayLines(sayParking(certificate, parked)) : []),
     ...nodes.flatMap(({ held }) => (held ? `hint: ${sayHold(certificate, held)}` : [])).slice(0, 1),
-    ...nodes.flatMap((node) =>
-      notesOf(node).map((note) => `${paint('yellow', 'note')}: ${node.node}: ${note}`),
-    ),
   ].map((line) => `  ${line}`)
   return [`${paint('bold', certificate)}: ${head}${due}`, ...table([header, ...rows], '  '), ...hints].join(
     '\n',

@@ -39,6 +39,13 @@ function planNode(node: string, { certificate, toVersion }: RollBackRequest, obs
   if (!seen?.inspection) return planUnreachable(node, served, seen?.error)
   const { inspection } = seen
   const lineage = inspection.lineages[certificate.name]
+  const found = {
+    certificate: certificate.name,
+    wanted: undefined,
+    inspection,
+    served: answers,
+  }
+  const drift = findDrift({ ...found, now: observed.now })
   const entry = lineage?.live.privkey
   const from = entry?.is === 'link' ? entry.number : undefined
   const complete = lineage ? completeVersions(lineage) : []
@@ -48,17 +55,9 @@ function planNode(node: string, { certificate, toVersion }: RollBackRequest, obs
     return spki === undefined ? undefined : withdrawal?.blocked.get(spki)
   }
   const to = toVersion ?? complete.findLast((number) => number < (from ?? 0) && !blockedKey(number))
-  const drift = findDrift({
-    certificate: certificate.name,
-    wanted: undefined,
-    to,
-    inspection,
-    served: answers,
-    now: observed.now,
-  })
   const base = {
     node,
-    drift: drift.filter(({ kind }) => kind !== 'mend' || to !== from),
+    drift,
     served,
     ...(from === undefined ? {} : { from }),
     ...(to === undefined ? {} : { to }),
