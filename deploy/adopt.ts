@@ -61,7 +61,8 @@ async function call(shell: Shell, node: Node, { verb, settings, signal }: Call):
   const step = verb === 'adopt' ? 'adopt' : 'inspect'
   const left = verb === 'adopt' ? 'unknown' : 'unchanged'
   const answer = decode(said, token, { node: node.name, step, left })
-  if (!answer.ok) throw readRefusal(node, { verb, certificate: '', number: 0, limit: limitSeconds }, answer)
+  const asked = { verb, certificate: '', number: 0, limit: limitSeconds, services: {} }
+  if (!answer.ok) throw readRefusal(node, asked, answer)
   return answer
 }
 

@@ -3,6 +3,7 @@ import type { Node } from '../src/core/node.ts'
 import { decode, encode, newToken, type Answer } from './node/frame.ts'
 import { readMaterial } from './node/material.ts'
 import { readRefusal } from './node/refusal.ts'
+import { serviceSettings } from './node/service-settings.ts'
 import type { Shell } from './shell.ts'
 
 export interface AuditOptions {
@@ -49,8 +50,7 @@ async function ask(
     folder: folders,
     limit: String(limit),
     from,
-    test: node.nginx.test,
-    reload: node.nginx.reload,
+    ...serviceSettings(node.services),
   }
   const said = await shell.run(encode({ verb: 'audit', settings }, token), {
     signal,
@@ -58,6 +58,7 @@ async function ask(
     silenceMs: (limit * 2 + 30) * 1000,
   })
   const answer = decode(said, token, { node: node.name, step: 'inspect', left: 'unchanged' })
-  if (!answer.ok) throw readRefusal(node, { verb: 'audit', certificate: '', number: 0, limit }, answer)
+  const asked = { verb: 'audit', certificate: '', number: 0, limit, services: node.services } as const
+  if (!answer.ok) throw readRefusal(node, asked, answer)
   return answer
 }

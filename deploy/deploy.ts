@@ -3,6 +3,7 @@ import { NodeError } from '../src/core/errors.ts'
 import type { NodeStep } from '../src/core/errors.ts'
 import type { Emit, InstallStep } from '../src/core/event.ts'
 import type { Node, ProbeResult } from '../src/core/node.ts'
+import { endpointsFor, servicesFor } from '../src/core/serving.ts'
 import type { Deployment } from './deployment.ts'
 import type { Fleet } from './fleet.ts'
 import { install } from './install.ts'
@@ -53,12 +54,14 @@ export async function deploy(deployment: Deployment, means: Means): Promise<Depl
 /** When the connection died on the way, the outcome is unknown: log in anew and let the node look again. */
 async function installOnce(deployment: Deployment, { fleet, emit, signal }: Means): Promise<Installed> {
   const { node, certificate, version, reloadOnly } = deployment
+  const services = Object.keys(servicesFor(node, certificate))
   const order = {
     certificate: certificate.name,
+    services,
     version,
     forceReload: reloadOnly,
     onStep: (step: InstallStep) =>
-      emit({ kind: 'node-step', node: node.name, certificate: certificate.name, step }),
+      emit({ kind: 'node-step', node: node.name, certificate: certificate.name, services, step }),
     signal,
   }
   try {
@@ -87,10 +90,11 @@ async function prove(deployment: Deployment, { fleet }: Means): Promise<NodeErro
   }
   // With the probe's own connection there are three in any case.
   const handshakes = certificate.probes.length > 0 ? 2 : 3
-  const questions = certificate.probes.flatMap((one) => node.endpoints.map((endpoint) => ({ one, endpoint })))
+  const endpoints = endpointsFor(node, certificate)
+  const questions = certificate.probes.flatMap((one) => endpoints.map((endpoint) => ({ one, endpoint })))
   const ask = ({ one, endpoint }: (typeof questions)[number]) => probe(one, endpoint, { open })
   const [verdict, early] = await Promise.all([
-    verify(node, wanted, { endpoints: node.endpoints, open, deadlineMs, handshakes }),
+    verify(node, wanted, { endpoints, open, deadlineMs, handshakes }),
     Promise.all(questions.map(ask)),
   ])
   if (!verdict.ok) return unproved(node, 'verify', `verification failed: ${verdict.because}`)
@@ -106,7 +110,7 @@ function unproved(node: Node, step: NodeStep, message: string): NodeError {
 
 /** `verified at 2 endpoints, probes answered`. */
 function sayProof({ node, certificate }: Deployment): string {
-  const endpoints = sayCount(node.endpoints.length, 'endpoint')
+  const endpoints = sayCount(endpointsFor(node, certificate).length, 'endpoint')
   const names = certificate.verifyNames.length > 1 ? ` for ${certificate.verifyNames.length} names` : ''
   return `verified at ${endpoints}${names}${certificate.probes.length === 0 ? '' : ', probes answered'}`
 }

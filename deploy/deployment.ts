@@ -8,7 +8,7 @@ export interface Deployment {
   readonly certificate: Certificate
   readonly version: Version
   readonly facts: VersionFacts
-  /** The files are right already; nginx is to read them anew. */
+  /** The files are right already; its services are to read them anew. */
   readonly reloadOnly: boolean
   /** The version that live pointed to before. */
   readonly from: number | undefined

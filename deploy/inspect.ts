@@ -1,13 +1,16 @@
-import type { Inspection, Node } from '../src/core/node.ts'
+import type { Inspection, Node, ServiceState } from '../src/core/node.ts'
 import { printable, printableLine } from '../src/core/printable.ts'
+import { unitOf } from '../src/core/serving.ts'
+import type { Services } from '../src/core/serving.ts'
 import { decode, encode, newToken, type Answer } from './node/frame.ts'
 import { readLineages } from './node/lineage.ts'
 import { readRefusal } from './node/refusal.ts'
+import { patience, serviceSettings } from './node/service-settings.ts'
 import type { Shell } from './shell.ts'
 
 export interface InspectOptions {
   readonly signal?: AbortSignal | undefined
-  /** Seconds that the node's nginx test may take. */
+  /** Seconds that the test of each service may take. */
   readonly limit?: number | undefined
 }
 
@@ -48,20 +51,19 @@ async function inspectSome(
     root: node.root,
     certificate: certificates,
     limit: String(limit),
-    test: node.nginx.test,
-    reload: node.nginx.reload,
+    ...serviceSettings(node.services),
   }
   const said = await shell.run(encode({ verb: 'inspect', settings }, token), {
     signal,
-    silenceMs: (limit + 15) * 1000,
+    silenceMs: patience(node.services, limit),
   })
   const answer = decode(said, token, { node: node.name, step: 'inspect', left: 'unchanged' })
-  if (!answer.ok) throw readRefusal(node, { verb: 'inspect', certificate: '', number: 0, limit }, answer)
-  return readInspection(answer, certificates)
+  const asked = { verb: 'inspect', certificate: '', number: 0, limit, services: node.services } as const
+  if (!answer.ok) throw readRefusal(node, asked, answer)
+  return readInspection(answer, node, certificates)
 }
 
-function readInspection(answer: Answer, certificates: readonly string[]): Inspection {
-  const [installed, running] = answer.last('nginx')?.split(' ') ?? []
+function readInspection(answer: Answer, { services }: Node, certificates: readonly string[]): Inspection {
   const [timer, cron] = answer.last('certbot')?.split(' ') ?? []
   const [writable, blocks, blockSize, inodes, allInodes] = answer.last('disk')?.split(' ') ?? []
   const exchange = answer.last('exchange')
@@ -69,12 +71,8 @@ function readInspection(answer: Answer, certificates: readonly string[]): Inspec
     ...(answer.program === 'sent' ? {} : { program: answer.program }),
     clock: answer.last('clock') ?? '',
     system: printableLine(answer.last('system') ?? ''),
-    nginx: {
-      installed: installed === 'yes',
-      running: running === 'yes',
-      test: { ok: answer.last('test') === '0', output: printable(answer.all('said').join('\n')) },
-      reads: answer.all('reads').map(readRead),
-    },
+    services: readServices(answer, services),
+    reads: answer.all('reads').map(readRead),
     certbot: { timer: timer === 'yes', cron: cron === 'yes' },
     disk: {
       freeBytes: Number(blocks) * Number(blockSize) || 0,
@@ -87,7 +85,27 @@ function readInspection(answer: Answer, certificates: readonly string[]): Inspec
   }
 }
 
-function readRead(line: string): Inspection['nginx']['reads'][number] {
+/** One that nothing is said of is not installed. */
+function readServices(answer: Answer, services: Services): Inspection['services'] {
+  const told = answer.parts('service')
+  const states = Object.entries(services).map(([name, service]): [string, ServiceState] => {
+    const said = told.find(({ of }) => of === name)
+    const [installed, running] = said?.last('found')?.split(' ') ?? []
+    const output = printable(said?.all('said').join('\n') ?? '')
+    return [
+      name,
+      {
+        unit: unitOf(name, service),
+        installed: installed === 'yes',
+        running: running === 'yes',
+        test: { command: printableLine(service.test.join(' ')), ok: said?.last('test') === '0', output },
+      },
+    ]
+  })
+  return Object.fromEntries(states)
+}
+
+function readRead(line: string): Inspection['reads'][number] {
   const [file = '', names = ''] = line.split('\t')
   return {
     file: printableLine(file, { max: 4096 }),

@@ -2,14 +2,16 @@ import { fileKinds, filesOf, sha256, type FileKind, type Version } from '../src/
 import { NodeError } from '../src/core/errors.ts'
 import type { InstallStep } from '../src/core/event.ts'
 import type { Lineage, Node } from '../src/core/node.ts'
+import { servicesFor } from '../src/core/serving.ts'
 import { decode, encode, newToken, progress, type Answer, type Input } from './node/frame.ts'
 import { readLineages } from './node/lineage.ts'
 import { readRefusal, type Asked } from './node/refusal.ts'
+import { patience, serviceSettings } from './node/service-settings.ts'
 import type { Shell } from './shell.ts'
 
 export interface InstallOrder extends Order {
   readonly version: Version
-  /** Reload nginx even when every file is right already: it may still serve what it read before. */
+  /** Reload even when every file is right already: what was read before may still be served. */
   readonly forceReload: boolean
   /** Called as the node says each step is done, in order. */
   readonly onStep: (step: InstallStep) => void
@@ -24,8 +26,10 @@ export interface RollbackOrder extends Order {
 
 interface Order {
   readonly certificate: string
+  /** Names of the node's services that are tested and reloaded; undefined: all of them. */
+  readonly services?: readonly string[] | undefined
   readonly signal?: AbortSignal | undefined
-  /** Seconds that nginx's test and its reload may take, each; 30 unless told. */
+  /** Seconds that each test and each reload may take; 30 unless told. */
   readonly limit?: number | undefined
 }
 
@@ -74,7 +78,8 @@ interface Transaction {
 async function transact(shell: Shell, node: Node, transaction: Transaction): Promise<Installed> {
   const { order, sums, files } = transaction
   const { certificate, forceReload, onStep, signal, limit = 30 } = order
-  const asked: Asked = { ...transaction.asked, certificate, limit }
+  const services = servicesFor(node, order)
+  const asked: Asked = { ...transaction.asked, certificate, limit, services }
   const token = newToken()
   const settings = {
     root: node.root,
@@ -83,13 +88,12 @@ async function transact(shell: Shell, node: Node, transaction: Transaction): Pro
     force: forceReload ? 'yes' : 'no',
     limit: String(limit),
     sum: [...(sums ?? [])].map((words) => words.join(' ')),
-    test: node.nginx.test,
-    reload: node.nginx.reload,
+    ...serviceSettings(services),
   }
   const said = await shell.run(encode({ verb: asked.verb, settings, ...(files && { files }) }, token), {
     signal,
-    // Between two lines of the program lie at most one wait for the lock or one run of nginx.
-    silenceMs: (limit + 15) * 1000,
+    // Between two lines of the program lie at most one wait for the lock or one run of each service's test.
+    silenceMs: patience(services, limit),
     onLine: (line) => {
       const step = progress(line, token)
       if (isStep(step)) onStep?.(step)

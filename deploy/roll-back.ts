@@ -5,6 +5,7 @@ import { sayValidity } from '../src/core/duration.ts'
 import { NodeError } from '../src/core/errors.ts'
 import type { Emit } from '../src/core/event.ts'
 import type { Node } from '../src/core/node.ts'
+import { endpointsFor, servicesFor } from '../src/core/serving.ts'
 import type { Deployed } from './deploy.ts'
 import type { Fleet } from './fleet.ts'
 import { rollback } from './install.ts'
@@ -30,11 +31,14 @@ interface Means {
 export async function rollBack(order: RollBackOrder, { fleet, emit, signal }: Means): Promise<Deployed> {
   const { node, certificate, number, now, deadlineMs } = order
   emit({ kind: 'node-installing', node: node.name, certificate: certificate.name, number })
+  const services = Object.keys(servicesFor(node, certificate))
   const back = await rollback(await fleet.shell(node), node, {
     certificate: certificate.name,
+    services,
     number,
     forceReload: true,
-    onStep: (step) => emit({ kind: 'node-step', node: node.name, certificate: certificate.name, step }),
+    onStep: (step) =>
+      emit({ kind: 'node-step', node: node.name, certificate: certificate.name, services, step }),
     signal,
   })
   const leaf = leafOf(back.lineage)
@@ -48,7 +52,8 @@ export async function rollBack(order: RollBackOrder, { fleet, emit, signal }: Me
   emit({ kind: 'node-verifying', node: node.name, certificate: certificate.name })
   const open = fleet.opener(node)
   const wanted = { names: certificate.verifyNames, leafFingerprint: leaf.fingerprint }
-  const verdict = await verify(node, wanted, { endpoints: node.endpoints, open, deadlineMs })
+  const endpoints = endpointsFor(node, certificate)
+  const verdict = await verify(node, wanted, { endpoints, open, deadlineMs })
   if (!verdict.ok) {
     throw new NodeError(`verification failed: ${verdict.because}`, {
       node: node.name,
@@ -61,6 +66,6 @@ export async function rollBack(order: RollBackOrder, { fleet, emit, signal }: Me
   return {
     from: back.former,
     to: number,
-    proof: `verified at ${sayCount(node.endpoints.length, 'endpoint')}, ${sayValidity(leaf.notAfter, now)}`,
+    proof: `verified at ${sayCount(endpoints.length, 'endpoint')}, ${sayValidity(leaf.notAfter, now)}`,
   }
 }

@@ -2,6 +2,7 @@ import type { Leaf } from '../src/core/certificate.ts'
 import { leafOf } from '../src/core/drift.ts'
 import { NodeError } from '../src/core/errors.ts'
 import type { Emit } from '../src/core/event.ts'
+import { endpointsFor } from '../src/core/serving.ts'
 import type { Deployment } from './deployment.ts'
 import type { Fleet } from './fleet.ts'
 import { rollback } from './install.ts'
@@ -49,7 +50,8 @@ async function goBack(number: number, input: UndoInput): Promise<{ left: NodeErr
   const { deployment, fleet, emit, signal } = input
   const { node, certificate, now } = deployment
   try {
-    const order = { certificate: certificate.name, number, forceReload: true, signal }
+    const { name, services } = certificate
+    const order = { certificate: name, services, number, forceReload: true, signal }
     const { lineage } = await rollback(await fleet.shell(node), node, order)
     emit({ kind: 'node-rolled-back', node: node.name, certificate: certificate.name, number })
     const leaf = leafOf(lineage)
@@ -64,13 +66,14 @@ async function goBack(number: number, input: UndoInput): Promise<{ left: NodeErr
   }
 }
 
-/** A node whose nginx never read live is right again when it serves what it served before. */
+/** A node whose services never read live is right again when it serves what it served before. */
 async function whyNotServed(leaf: Leaf, { deployment, fleet }: UndoInput): Promise<string | undefined> {
   const { node, certificate, deadlineMs } = deployment
   const open = fleet.opener(node)
   if (await servesAsBefore(deployment, fleet)) return undefined
   const wanted = { names: certificate.verifyNames, leafFingerprint: leaf.fingerprint }
-  const verdict = await verify(node, wanted, { endpoints: node.endpoints, open, deadlineMs })
+  const endpoints = endpointsFor(node, certificate)
+  const verdict = await verify(node, wanted, { endpoints, open, deadlineMs })
   return verdict.ok ? undefined : verdict.because
 }
 

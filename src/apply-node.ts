@@ -5,6 +5,7 @@ import type { Version } from './core/certificate.ts'
 import { CertsError, errorFacts } from './core/errors.ts'
 import type { CertificatePlan, NodePlan } from './core/plan.ts'
 import type { NodeResult } from './core/result.ts'
+import { servicesFor } from './core/serving.ts'
 import { versionFacts } from './core/version.ts'
 import { recordStep } from './record.ts'
 
@@ -21,7 +22,8 @@ export async function applyToNode(step: NodePlan, { plan, app, version }: NodeMe
   const node = app.settings.nodes[step.node]!
   const to = step.action === 'roll-back' ? step.to : version?.number
   try {
-    const done = await recordStep(app, { step, certificate: certificate.name, to }, () => {
+    const services = Object.keys(servicesFor(node, certificate))
+    const done = await recordStep(app, { step, certificate: certificate.name, to, services }, () => {
       // Begun is finished: only a person who asks twice ends the wait for it.
       const means = { fleet: app.fleet, emit: app.emit, signal: app.io.urgent }
       const { deadlineMs } = app.settings.rollout

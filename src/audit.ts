@@ -9,6 +9,7 @@ import type { NameLook } from './core/audit-names.ts'
 import type { NodeView } from './core/audit-view.ts'
 import { CertsError, errorFacts } from './core/errors.ts'
 import type { Node } from './core/node.ts'
+import { endpointsOf } from './core/serving.ts'
 import { findAddresses } from './dns/addresses.ts'
 import { createResolver } from './dns/resolver.ts'
 
@@ -86,8 +87,8 @@ async function fleetAddresses(
   nodes: readonly Node[],
   { look, more }: { readonly look: Look; readonly more: readonly string[] },
 ): Promise<Set<string>> {
-  const said = nodes.flatMap(({ ssh, endpoints }) =>
-    [ssh?.address ?? [], endpoints.map(({ address }) => address)].flat(),
+  const said = nodes.flatMap(({ ssh, services }) =>
+    [ssh?.address ?? [], endpointsOf(services).map(({ address }) => address)].flat(),
   )
   const all = await Promise.all(
     [...new Set([...said, ...more])].map(async (address) => {

@@ -6,7 +6,7 @@ import { findDrift } from './core/drift.ts'
 import { sayCount } from './core/count.ts'
 import { CertsError, errorFacts } from './core/errors.ts'
 import type { ErrorFacts } from './core/errors.ts'
-import type { Node } from './core/node.ts'
+import type { Inspection, Node } from './core/node.ts'
 import type { CaaLock } from './core/caa-lock.ts'
 import { printableLine } from './core/printable.ts'
 import { createPreflight } from './preflight.ts'
@@ -199,12 +199,11 @@ interface Asked {
 
 /** Logs in, inspects, and says what would stop a rollout. */
 async function askNode(app: App, node: Node): Promise<string> {
-  const names = Object.values(app.settings.certificates).flatMap(({ name, nodes }) =>
-    nodes.includes(node.name) ? name : [],
-  )
+  const here = Object.values(app.settings.certificates).filter(({ nodes }) => nodes.includes(node.name))
+  const names = here.map(({ name }) => name)
   const inspection = await inspect(await app.fleet.shell(node), node, names, { signal: app.io.signal })
-  const drift = names.flatMap((certificate) =>
-    findDrift({ certificate, wanted: undefined, inspection, served: [], now: app.io.now() }),
+  const drift = here.flatMap(({ name: certificate, services }) =>
+    findDrift({ certificate, services, wanted: undefined, inspection, served: [], now: app.io.now() }),
   )
   const blocked = drift.find(({ kind }) => kind === 'blocked')
   if (blocked?.kind === 'blocked') {
@@ -221,5 +220,10 @@ async function askNode(app: App, node: Node): Promise<string> {
       : `live is exchanged at once by ${inspection.exchange}`
   const reached = node.ssh ? `logged in as ${node.ssh.user}` : 'it is this machine'
   const may = inspection.program ? ', who may do nothing else' : node.sudo ? ' with sudo' : ''
-  return `${reached}${may}, nginx -t passes, ${how}`
+  return `${reached}${may}, ${sayTests(inspection)}, ${how}`
+}
+
+function sayTests({ services }: Inspection): string {
+  const tests = Object.values(services).map(({ test }) => `${test.command} ${test.ok ? 'passes' : 'fails'}`)
+  return tests.join(', ')
 }

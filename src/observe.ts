@@ -9,6 +9,7 @@ import { CertsError, errorFacts } from './core/errors.ts'
 import type { Node, Served } from './core/node.ts'
 import type { CaState, CertificateObservation, NodeObservation, Observed } from './core/observed.ts'
 import { judgeRenewal } from './core/renewal.ts'
+import { endpointsFor } from './core/serving.ts'
 import { judgeWithdrawal } from './core/withdrawal.ts'
 import { domainsOf, lookAhead, sayWarnings } from './look-ahead.ts'
 import type { PreflightLooks } from './preflight.ts'
@@ -100,9 +101,11 @@ async function lookInside(
 }
 
 /** One handshake with each endpoint for each name. */
-export function lookAt(app: App, node: Node, { verifyNames }: Certificate): Promise<Served[]> {
+export function lookAt(app: App, node: Node, certificate: Certificate): Promise<Served[]> {
   const open = app.fleet.opener(node)
-  const pairs = node.endpoints.flatMap((endpoint) => verifyNames.map((name) => ({ endpoint, name })))
+  const pairs = endpointsFor(node, certificate).flatMap((endpoint) =>
+    certificate.verifyNames.map((name) => ({ endpoint, name })),
+  )
   return Promise.all(
     pairs.map(({ endpoint, name }) => handshake(endpoint, name, { open, signal: app.io.signal })),
   )

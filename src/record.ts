@@ -1,25 +1,29 @@
 import type { App } from './app.ts'
 import { CertsError, NodeError } from './core/errors.ts'
 import type { Issuing, NodePlan } from './core/plan.ts'
+import { sayServices } from './core/serving.ts'
 import type { Entry } from './state/store.ts'
 
 interface StepRecord {
   readonly step: NodePlan
   readonly certificate: string
   readonly to: number | undefined
+  /** That read the certificate there. */
+  readonly services: readonly string[]
 }
 
 /** Runs one change of a node between its two lines in the journal. */
 export function recordStep<Done extends { from: number | undefined; to: number }>(
   app: App,
-  { step, certificate, to }: StepRecord,
+  { step, certificate, to, services }: StepRecord,
   act: () => Promise<Done>,
 ): Promise<Done> {
   const line = { certificate, node: step.node, action: step.action, because: step.because }
-  const facts = numbers(step.from, to)
+  const reloaded = step.action === 'reload' ? { services: sayServices(services) } : {}
+  const facts = { ...numbers(step.from, to), ...reloaded }
   return record(app, { ...line, facts }, async () => {
     const done = await act()
-    return { done, facts: numbers(done.from ?? step.from, done.to) }
+    return { done, facts: { ...facts, ...numbers(done.from ?? step.from, done.to) } }
   })
 }
 

@@ -10,9 +10,13 @@ audit() {
 told_whole() {
   say clock "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
   system
-  configured test is_installed
   renewers
-  configuration=$(reader=configuration && configured test examine)
+  configuration=''
+  for service in $services; do
+    [ "$service" = nginx ] || continue
+    configured test is_installed
+    configuration=$(reader=configuration && configured test examine)
+  done
   printf '%s\n' "$configuration"
   set --
   while IFS= read -r line; do

@@ -33,10 +33,10 @@ $1
 END
 }
 
-# The order is one setting a line; `test`, `reload`, `folder` and what is to be taken over come
-# as often as there are.
+# The order is one setting a line. `service`, `folder` and what is to be taken over come as often as there are, and so
+# do the words of each service's `test` and `reload`.
 understand() {
-  root='' certificates='' number='' force='' limit=30 from=1 machine=''
+  root='' certificates='' services='' service='' number='' force='' limit=30 from=1 machine=''
   sum_privkey='' sum_cert='' sum_chain='' sum_fullchain=''
   order=$(decode "$order") || return 1
   while IFS= read -r line; do
@@ -44,6 +44,7 @@ understand() {
     case $line in
       'root '/*) root=$value ;;
       'certificate '*) named "$value" && certificates="$certificates $value" || return 1 ;;
+      'service '*) named "$value" && services="$services $value" || return 1 ;;
       'number '*) numbered "$value" && number=$value || return 1 ;;
       'force '*) force=$value ;;
       'limit '*) numbered "$value" && limit=$value || return 1 ;;
@@ -82,9 +83,10 @@ $2
 END
 }
 
-# fail STEP LEFT CODE [WORDS]: $said and $status are those of the tool that failed, if one did.
+# fail STEP LEFT CODE [WORDS]: $said and $status are those of the tool of $service that failed, if one did.
 fail() {
   say error "$@"
+  [ -z "${service-}" ] || say service "$service"
   [ -z "$status" ] || say exit "$status"
   quote said "$said"
   say end failed

@@ -37,15 +37,21 @@ export function encode({ verb, settings, files }: Input, token: string): string 
   return `${programPrefix(programOf[verb])}main <<'END_${token}'\n${body}END_${token}\n`
 }
 
-/** The framed lines of one answer. */
-export interface Answer {
-  readonly ok: boolean
-  /** Whose program answered: the one just sent, or one that is installed on the node (`certs nodes setup`). */
-  readonly program: 'sent' | 'installed' | 'outdated'
+/** Framed lines, each a name and what follows it. */
+export interface Lines {
   /** What follows the name on its last line; undefined when it was not said. */
   last(name: string): string | undefined
   /** What follows the name on each of its lines, in order. */
   all(name: string): readonly string[]
+}
+
+/** The framed lines of one answer. */
+export interface Answer extends Lines {
+  readonly ok: boolean
+  /** Whose program answered: the one just sent, or one that is installed on the node (`certs nodes setup`). */
+  readonly program: 'sent' | 'installed' | 'outdated'
+  /** The lines after each line of that name, up to the next one; `of` is what follows the name. */
+  parts(name: string): readonly (Lines & { readonly of: string })[]
 }
 
 /** Whose answer it is, and what a missing one leaves behind. */
@@ -74,8 +80,23 @@ export function decode(said: Said, token: string, at: At): Answer {
           : `look at what /bin/sh -s says on the node: its output has to come back unchanged`,
     })
   }
-  const all = (name: string) => words.filter((match) => match?.[1] === name).map((match) => match?.[2] ?? '')
-  return { ok: verdict === 'ok', program, last: (name) => all(name).at(-1), all }
+  const named = words.map((match): Line => [match?.[1] ?? '', match?.[2] ?? ''])
+  return { ok: verdict === 'ok', program, ...linesOf(named), parts: (name) => partsOf(named, name) }
+}
+
+type Line = readonly [name: string, rest: string]
+
+function linesOf(lines: readonly Line[]): Lines {
+  const all = (name: string) => lines.filter((line) => line[0] === name).map((line) => line[1])
+  return { last: (name) => all(name).at(-1), all }
+}
+
+function partsOf(lines: readonly Line[], name: string): ReturnType<Answer['parts']> {
+  const starts = lines.flatMap((line, index) => (line[0] === name ? [index] : []))
+  return starts.map((start, index) => ({
+    of: lines[start]![1],
+    ...linesOf(lines.slice(start + 1, starts[index + 1])),
+  }))
 }
 
 /** The name and words of a line as it arrives, if it is of this call. */

@@ -4,9 +4,13 @@
 inspect() {
   say clock "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
   system
-  configured test is_installed
+  for service in $services; do
+    say service "$service"
+    configured test is_installed
+    configured test examine
+  done
+  service=''
   certbot
-  configured test examine
   find_exchanger
   say exchange "$exchanger"
   # shellcheck disable=SC2086
@@ -31,9 +35,10 @@ system() {
 
 is_installed() {
   installed=no runs=no
-  ! command -v "$1" >/dev/null && ! command -v nginx >/dev/null || installed=yes
+  ! command -v "$1" >/dev/null || installed=yes
+  [ "$service" != nginx ] || ! command -v nginx >/dev/null || installed=yes
   ! running || runs=yes
-  say nginx "$installed" "$runs"
+  say found "$installed" "$runs"
 }
 
 certbot() {

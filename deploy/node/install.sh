@@ -3,11 +3,11 @@
 # connection, it runs to its end.
 
 transact() {
-  certificate=${certificates# }
+  certificate=${certificates# } reloaded=''
   live=live/$certificate archive=archive/$certificate
   next=live/.$certificate.next former=live/.$certificate.former staging=$archive/.stage
   created='' made_root=no staged=no sound=yes resumed=no said='' status=''
-  if ! named "$certificate" || [ -z "$number" ]; then fail lock unchanged order; fi
+  if ! named "$certificate" || [ -z "$number" ] || [ -z "$services" ]; then fail lock unchanged order; fi
 
   enter
   take_lock
@@ -29,14 +29,14 @@ transact() {
       answer unchanged
       return
     fi
-    running || refuse baseline stopped
+    for service in $services; do running || refuse baseline stopped; done
   else
     outcome=installed
     baseline
     [ "$verb" != install ] || place_files
     place_links
   fi
-  try_nginx
+  try
   rm -rf "$staging" "$next" "$former"
   answer "$outcome"
 }
@@ -85,10 +85,13 @@ check_rollback() {
 
 # A test that fails by the very files we are about to replace is no reason to stop.
 baseline() {
-  running || refuse baseline stopped
-  configured test hear && return
-  sound=no
-  case $said in *"/live/$certificate/"*) ;; *) refuse baseline broken ;; esac
+  for service in $services; do
+    said='' status=''
+    running || refuse baseline stopped
+    configured test hear && continue
+    sound=no
+    case $said in *"/live/$certificate/"*) ;; *) refuse baseline broken ;; esac
+  done
 }
 
 place_files() {
@@ -115,31 +118,38 @@ place_links() {
   say step switched
 }
 
-try_nginx() {
-  configured test hear || undo test
+# No service is reloaded before all have passed their tests.
+try() {
+  for service in $services; do configured test hear || undo test; done
   say step tested
-  configured reload hear || undo reload
+  for service in $services; do
+    reloaded="$reloaded $service"
+    configured reload hear || undo reload
+  done
   say step reloaded
 }
 
-# Switches back and fails with the words of what failed. Where nginx -t now fails with what it passed before,
-# something else has changed meanwhile.
+# Switches back and fails with the words of what failed; what was reloaded is reloaded again. Where a test now fails
+# with what it passed before, something else has changed meanwhile.
 undo() {
-  failed=$1 words=$said code=$status why=failed
+  failed=$1 words=$said code=$status culprit=$service why=failed
   [ -d "$former" ] || refuse "$failed" failed
   if ! same_links "$live" "$former"; then said=$(switch_back 2>&1) || degrade; fi
   say step restored
-  configured test hear || [ "$sound" = no ] || why=outside
-  if [ "$failed" = reload ]; then configured reload hear || degrade; fi
+  for service in $services; do configured test hear || [ "$sound" = no ] || why=outside; done
+  stuck='' left=''
+  for service in $reloaded; do configured reload hear || stuck="$stuck $service" left=$left$said; done
+  said=$left
+  [ -z "$stuck" ] || degrade
   resumed=no
   discard
-  said=$words status=$code
+  said=$words status=$code service=$culprit
   fail "$failed" restored "$why" "$before"
 }
 
 degrade() {
   said="$words
-$said" status=$code
+$said" status=$code service=$culprit
   fail "$failed" degraded failed "$before"
 }
 

@@ -15,7 +15,7 @@ type Said = Pick<Answer, 'all' | 'last'>
 
 /** Puts together what the program said of a node. What is no certificate after all is left out. */
 export function readMaterial(node: Node, { all, last }: Said): Material {
-  const [installed, running] = last('nginx')?.split(' ') ?? []
+  const [installed, running] = last('found')?.split(' ') ?? []
   const missing = last('lacking')
   return {
     node: node.name,

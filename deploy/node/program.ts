@@ -3,11 +3,11 @@ import { sha256 } from '../../src/core/certificate.ts'
 
 /** The program's files, in the order they are put together; functions only, `main` last. */
 const parts = {
-  rollout: ['frame', 'nginx', 'reads', 'lineage', 'lock', 'stage', 'switch', 'install', 'inspect', 'main'],
+  rollout: ['frame', 'serving', 'reads', 'lineage', 'lock', 'stage', 'switch', 'install', 'inspect', 'main'],
   // Apart, so that a rollout does not send what it has no use for.
-  audit: ['frame', 'nginx', 'reads', 'inspect', 'configuration', 'material', 'audit', 'main'],
+  audit: ['frame', 'serving', 'reads', 'inspect', 'configuration', 'material', 'audit', 'main'],
   // For who is root there only: an installed program does not have it.
-  housekeeping: ['frame', 'nginx', 'reads', 'inspect', 'audit', 'lock', 'adopt', 'main'],
+  housekeeping: ['frame', 'serving', 'reads', 'inspect', 'audit', 'lock', 'adopt', 'main'],
 } as const
 
 export type Program = keyof typeof parts
@@ -36,7 +36,7 @@ export function programPrefix(program: Program = 'rollout'): string {
 
 /**
  * The program as root keeps it on a node, for a login that can do nothing else. `pinned` is the path of the file
- * whose lines `root`, `test` and `reload` an order must have; it must need no quotes.
+ * whose lines `root`, `test` and `reload` an order must have, for services that stand there; it must need no quotes.
  */
 export function sealedProgram(pinned: string): string {
   return `#!/bin/sh\n${everything()}\nsealed ${sealedHash()} ${pinned}\n`

@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# What nginx is told to read. `nginx -T` is `nginx -t` that then prints the configuration, so one run gives both.
+# Tests a service. What nginx is told to read comes with it: `nginx -T` is `nginx -t` that then prints the
+# configuration, so one run gives both.
 
 examine() {
   if ! command -v "$1" >/dev/null; then
@@ -7,7 +8,14 @@ examine() {
     say said "$1 is not installed"
     return
   fi
-  dumping "$@"
+  if [ "$service" = nginx ]; then
+    dumping "$@"
+    return
+  fi
+  # Some print their whole configuration when it is right.
+  hear "$@" || quote said "$said"
+  say test "$status"
+  said='' status=''
 }
 
 reader=summary

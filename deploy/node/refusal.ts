@@ -1,6 +1,8 @@
 import { NodeError, type NodeProblem, type NodeStep } from '../../src/core/errors.ts'
 import type { Node } from '../../src/core/node.ts'
 import { printable, printableLine } from '../../src/core/printable.ts'
+import { unitOf } from '../../src/core/serving.ts'
+import type { Services } from '../../src/core/serving.ts'
 import type { Answer, Verb } from './frame.ts'
 
 /** What was asked of the node when it refused or failed. */
@@ -9,6 +11,8 @@ export interface Asked {
   readonly certificate: string
   readonly number: number
   readonly limit: number
+  /** That the order named. */
+  readonly services: Services
 }
 
 type Left = NonNullable<NodeProblem['left']>
@@ -46,13 +50,15 @@ export function readRefusal(node: Node, asked: Asked, answer: Answer): NodeError
       left: 'unknown',
     })
   }
+  const service = serviceOf(asked, answer.last('service'))
   const exitCode = answer.last('exit') === undefined ? undefined : Number(answer.last('exit'))
   const outside = code === 'outside'
   const failure =
     code === 'failed' || outside
-      ? toolFailed(node, asked, { step, left, exitCode, former: words[0], outside })
+      ? toolFailed(node, asked, { step, left, exitCode, former: words[0], outside, service })
       : undefined
-  const { message, hints } = failure ?? refused(node, asked, code, printableLine(words.join(' ')))
+  const { message, hints } =
+    failure ?? refused(node, asked, { code, words: printableLine(words.join(' ')), service })
   return new NodeError(message, {
     node: node.name,
     step,
@@ -63,6 +69,11 @@ export function readRefusal(node: Node, asked: Asked, answer: Answer): NodeError
   })
 }
 
+/** As the configuration names it; what the node says otherwise is not repeated. */
+function serviceOf({ services }: Asked, said: string | undefined): string {
+  return Object.keys(services).find((name) => name === said) ?? Object.keys(services)[0] ?? 'nginx'
+}
+
 interface Failure {
   readonly step: NodeStep
   readonly left: Left
@@ -70,11 +81,13 @@ interface Failure {
   readonly former: string | undefined
   /** It fails with the former version too, which it passed before. */
   readonly outside: boolean
+  /** Whose test or reload it was. */
+  readonly service: string
 }
 
 function toolFailed(node: Node, asked: Asked, failure: Failure): Words {
-  const { step, left, exitCode, former, outside } = failure
-  const tool = step === 'test' ? node.nginx.test : node.nginx.reload
+  const { step, left, exitCode, former, outside, service } = failure
+  const tool = asked.services[service]?.[step === 'test' ? 'test' : 'reload'] ?? []
   const hung = exitCode === 137 ? `did not end within ${asked.limit} s` : `failed (exit ${exitCode})`
   const message =
     step === 'switch' ? `could not switch live/${asked.certificate}` : `${tool.join(' ')} ${hung}`
@@ -86,16 +99,27 @@ function toolFailed(node: Node, asked: Asked, failure: Failure): Words {
     }
   }
   if (left === 'unchanged') return { message, hints: ['no file on the node was changed'] }
-  const reloaded = step === 'reload' ? 'nginx was reloaded with it' : 'nginx was not reloaded'
+  const reloaded = sayReloaded(asked, { step, service })
   const back = `live was switched back to ${was} and ${reloaded}`
   if (!outside) return { message, hints: [back] }
-  const cause = `with ${was} it fails too: mend nginx's configuration on ${node.name}, then run again`
+  const cause = `with ${was} it fails too: mend ${service}'s configuration on ${node.name}, then run again`
   return { message, hints: [back, cause] }
 }
 
+/** What was reloaded with the new version was reloaded again with the former one. */
+function sayReloaded({ services }: Asked, { step, service }: Pick<Failure, 'step' | 'service'>): string {
+  const names = Object.keys(services)
+  if (names.length > 1)
+    return step === 'reload' ? 'what had been reloaded was reloaded with it' : 'nothing was reloaded'
+  return step === 'reload' ? `${service} was reloaded with it` : `${service} was not reloaded`
+}
+
 /** Commands that bring a node back when it could not do so itself. */
-function byHand(node: Node, { certificate }: Asked, former: string | undefined): string {
-  const commands = [node.nginx.test, node.nginx.reload].map((argv) => argv.map(shellWord).join(' '))
+function byHand(node: Node, asked: Asked, former: string | undefined): string {
+  const { certificate } = asked
+  const services = Object.values(asked.services)
+  const all = [...services.map(({ test }) => test), ...services.map(({ reload }) => reload)]
+  const commands = all.map((argv) => argv.map(shellWord).join(' '))
   const live = shellWord(`${node.root}/live/${certificate}`)
   if (!/^[0-9]+$/.test(former ?? '')) return [`ls -l ${live}`, ...commands].join(' && ')
   const target = shellWord(`../../archive/${certificate}/`)
@@ -107,7 +131,13 @@ function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll(`'`, `'\\''`)}'`
 }
 
-function refused(node: Node, asked: Asked, code: string, words: string): Words {
+interface Refusal {
+  readonly code: string
+  readonly words: string
+  readonly service: string
+}
+
+function refused(node: Node, asked: Asked, { code, words, service }: Refusal): Words {
   const { certificate, number } = asked
   const live = `live/${certificate}`
   const on = (command: string) => `on ${node.name}, as root: ${command}`
@@ -128,9 +158,11 @@ function refused(node: Node, asked: Asked, code: string, words: string): Words {
         ],
       }
     case 'pinned': {
-      const setting = words === 'root' ? 'paths.root' : `nginx.${words}`
+      const setting =
+        words === 'root' ? 'paths.root' : words === 'service' ? 'service' : `${service}.${words}`
+      const other = words === 'service' ? service : 'another'
       return {
-        message: `its login takes no other ${setting} than root wrote down there, and the configuration has another`,
+        message: `its login takes no other ${setting} than root wrote down there, and the configuration has ${other}`,
         hints: [`if the configuration is right: certs nodes setup ${node.name} --apply --login root`],
       }
     }
@@ -155,13 +187,13 @@ function refused(node: Node, asked: Asked, code: string, words: string): Words {
       return { message: `can't turn ${words} on or off`, hints: [on(`systemctl status ${shellWord(words)}`)] }
     case 'stopped':
       return {
-        message: 'nginx is not running, and certs never starts it',
-        hints: [on('systemctl start nginx')],
+        message: `${service} is not running, and certs never starts it`,
+        hints: [on(`systemctl start ${unitOf(service, asked.services[service])}`)],
       }
     case 'broken':
       return {
-        message: `${node.nginx.test.join(' ')} fails on the node as it is, before anything was touched`,
-        hints: [`mend nginx's configuration on ${node.name}, then run again`],
+        message: `${asked.services[service]?.test.join(' ')} fails on the node as it is, before anything was touched`,
+        hints: [`mend ${service}'s configuration on ${node.name}, then run again`],
       }
     case 'linked-directory':
       return {

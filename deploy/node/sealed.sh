@@ -42,22 +42,37 @@ stranger() {
 permit() {
   case $verb in install | rollback) step=lock ;; *) step=inspect ;; esac
   fixed=$(cat "$pinned" 2>/dev/null) || fail "$step" unchanged unpinned
-  for setting in root test reload; do
-    values_of "$setting" "$order"
-    asked=$values
-    values_of "$setting" "$fixed"
-    [ "$asked" = "$values" ] || {
-      said="written down there: $(printf '%s' "$values" | tr '\n' ' ')"
-      fail "$step" unchanged pinned "$setting"
-    }
+  as_written root
+  for service in $services; do
+    values_of service "$fixed"
+    case "
+$values" in *"
+$service
+"*) ;; *) unwritten service ;; esac
+    as_written "test $service"
+    as_written "reload $service"
   done
+  service=''
+}
+
+# Whether the order says of setting $1 what is written down there.
+as_written() {
+  values_of "$1" "$order"
+  asked=$values
+  values_of "$1" "$fixed"
+  [ "$asked" = "$values" ] || unwritten "${1% *}"
+}
+
+unwritten() {
+  said="written down there: $(printf '%s' "$values" | tr '\n' ' ')"
+  fail "$step" unchanged pinned "$1"
 }
 
 # The values of setting $1 in $2, one a line, into $values.
 values_of() {
   values=''
   while IFS= read -r line; do
-    case $line in "$1 "*) values="$values${line#* }
+    case $line in "$1 "*) values="$values${line#"$1 "}
 " ;; esac
   done <<END
 $2

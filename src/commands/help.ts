@@ -1,7 +1,7 @@
 export const help = `certs — certificates for fleets of web servers
 
 Issues by ACME DNS-01, brings key and chain to every node over SSH, switches live,
-tests and reloads nginx, and proves by handshake what each node serves.
+tests and reloads what reads it, and proves by handshake what each node serves.
 
 Usage: certs COMMAND [options]
 

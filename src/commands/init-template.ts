@@ -30,6 +30,7 @@ export default {
   nodes: {
     'web-1': { address: '192.0.2.11', groups: ['web'] },
     'web-2': { address: '192.0.2.12', groups: ['web'] },
+    // 'web-4': { address: '192.0.2.14', services: { nginx: {}, apache: { endpoints: ['192.0.2.14:8443'] } } },
     // 'here': { address: 'local' }, // this machine, without SSH
     // 'web-3': { address: '192.0.2.13', user: 'deploy', sudo: true, endpoints: [{ via: 'ssh' }] },
   },

@@ -25,8 +25,8 @@ files, an authorized_keys line with restrict and a forced command, and one line 
 With --apply it logs in as configured today (root, or with sudo), shows what is missing, asks,
 puts it there, and proves by the new login that it inspects and gets no shell and no forwarding.
 
-That key can then inspect, audit, install and roll back below paths.root, with the nginx.test
-and nginx.reload configured now. Run it again after changing one of these, and after an update of
+That key can then inspect, audit, install and roll back below paths.root, with the test
+and reload of the services configured now. Run it again after changing one of these, and after an update of
 certs when certs plan says so: as somebody who may, with --login.
 
 Options

@@ -12,7 +12,7 @@ import { withApp } from './session.ts'
 export const command: Command = {
   help: `certs rollback NAME — go back to the version before, on every node
 
-Points live at a version that the node already holds, tests and reloads nginx, and
+Points live at a version that the node already holds, tests and reloads what reads it, and
 verifies by handshake. Nothing is issued and no key leaves the controller. certs renew and
 apply do not bring the version back; certs rollout NAME does, and so does a newer version.
 

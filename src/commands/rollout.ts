@@ -10,7 +10,7 @@ export const command: Command = {
   help: `certs rollout NAME — everything needed for one certificate, without a question
 
 Issues a new version when one is due, brings it to every node that is not right, canary
-first, tests and reloads nginx, and proves by handshake what each node serves. A node
+first, tests and reloads what reads it, and proves by handshake what each node serves. A node
 that does not prove right is put back on its former version, and the rollout halts.
 When everything is right already, nothing is written and nothing is reloaded. It does not
 wait after failed attempts, and brings back what was rolled back.

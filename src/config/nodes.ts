@@ -1,7 +1,7 @@
-import { isIP } from 'node:net'
 import { ConfigError } from '../core/errors.ts'
-import type { Endpoint, Node, SshTarget } from '../core/node.ts'
+import type { Node, SshTarget } from '../core/node.ts'
 import type { RawConfig, RawHop, RawNode } from './schema.ts'
+import { normalizeServices, splitAddress } from './serving.ts'
 
 type ResolvePath = (given: string) => string
 
@@ -92,7 +92,6 @@ interface NodeParts {
 }
 
 function normalizeNode(name: string, raw: RawNode, { ssh, hops, sudo }: NodeParts): Node {
-  const given = raw.endpoints ?? [{}]
   return {
     name,
     groups: raw.groups ?? [],
@@ -101,29 +100,8 @@ function normalizeNode(name: string, raw: RawNode, { ssh, hops, sudo }: NodePart
     sudo: raw.sudo ?? (ssh !== undefined && sudo),
     jump: hops,
     root: raw.paths?.root ?? '/etc/letsencrypt',
-    nginx: {
-      test: raw.nginx?.test ?? ['nginx', '-t'],
-      reload: raw.nginx?.reload ?? ['systemctl', 'reload', 'nginx'],
-    },
-    endpoints: given.map((one) => endpointOf(one, ssh?.address ?? '127.0.0.1')),
+    services: normalizeServices(raw, { name, address: ssh?.address ?? '127.0.0.1' }),
   }
-}
-
-function endpointOf(given: NonNullable<RawNode['endpoints']>[number], address: string): Endpoint {
-  if (typeof given === 'string') return { ...splitAddress(given, 443), via: 'direct' }
-  const via = given.via ?? 'direct'
-  return { address: given.address ?? (via === 'ssh' ? '127.0.0.1' : address), port: given.port ?? 443, via }
-}
-
-/** `address`, `address:port`, `[v6]:port` or a bare IPv6 address. */
-function splitAddress(given: string, defaultPort: number): { address: string; port: number } {
-  if (isIP(given) === 6) return { address: given, port: defaultPort }
-  const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(given)
-  if (!match)
-    throw new ConfigError(`"${given}" is no address`, {
-      hint: 'write it as address:port or [2001:db8::1]:443',
-    })
-  return { address: (match[1] ?? match[2])!, port: match[3] === undefined ? defaultPort : Number(match[3]) }
 }
 
 function refuseOddName(name: string): void {

@@ -71,7 +71,7 @@ function normalizeCertificate(name: string, raw: RawCertificate, known: Known): 
     name,
     names,
     ...chooseChallenge(name, raw, { names, dns: Object.keys(known.dns) }),
-    nodes: chooseNodes(name, raw.nodes ?? [], known.nodes),
+    ...chooseReaders(name, raw, known.nodes),
     key: raw.key ?? 'ecdsa-p256',
     verifyNames: raw.verifyNames ?? names.map((one) => one.replace(/^\*/, 'certs-verify')),
     probes: (raw.probes ?? []).map(({ url, status, contentType }) => ({
@@ -130,6 +130,28 @@ function chooseNodes(certificate: string, given: readonly string[], nodes: Known
     throw unknownName(`certificates["${certificate}"].nodes`, name, [...Object.keys(nodes), ...groups])
   })
   return [...new Set(chosen)]
+}
+
+/** Its nodes, and of their services those that read it. */
+function chooseReaders(
+  certificate: string,
+  { nodes: given = [], services }: RawCertificate,
+  known: Known['nodes'],
+): Pick<Certificate, 'nodes' | 'services'> {
+  const nodes = chooseNodes(certificate, given, known)
+  if (!services) return { nodes }
+  const where = `certificates["${certificate}"].services`
+  const theirs = [...new Set(nodes.flatMap((node) => Object.keys(known[node]!.services)))]
+  const stranger = services.find((name) => !theirs.includes(name))
+  if (stranger !== undefined && nodes.length > 0) throw unknownName(where, stranger, theirs)
+  const without = nodes.find((node) => !services.some((name) => known[node]!.services[name]))
+  if (without !== undefined) {
+    const names = Object.keys(known[without]!.services).join(', ')
+    throw new ConfigError(`${where} names ${services.join(', ')}, and ${without} has none of them`, {
+      hint: `add one of its services (${names}), or take ${without} out of the certificate's nodes`,
+    })
+  }
+  return { nodes, services: [...new Set(services)] }
 }
 
 function unknownName(where: string, given: string, known: readonly string[]): ConfigError {

@@ -45,6 +45,12 @@ const endpoint = z.union([
   strict({ address: text.optional(), port: port.optional(), via: z.enum(['direct', 'ssh']).optional() }),
 ])
 
+const service = strict({
+  test: argv.optional(),
+  reload: argv.optional(),
+  endpoints: z.array(endpoint).optional(),
+})
+
 const node = strict({
   ...login,
   groups: z.array(text).optional(),
@@ -53,6 +59,7 @@ const node = strict({
   jump: z.union([hop, z.array(hop)]).optional(),
   paths: strict({ root: text.optional() }).optional(),
   nginx: strict({ test: argv.optional(), reload: argv.optional() }).optional(),
+  services: z.record(text, service).optional(),
   endpoints: z.array(endpoint).optional(),
 })
 
@@ -67,6 +74,7 @@ const certificate = strict({
   challenge: z.enum(challengeMethods).optional(),
   dns: text.optional(),
   nodes: z.array(text).optional(),
+  services: z.array(text).min(1).optional(),
   key: z.enum(keyTypes).optional(),
   verifyNames: z.array(text).min(1).optional(),
   probes: z.array(probe).optional(),
@@ -152,5 +160,6 @@ function bareSchema(setting: Setting): z.ZodType {
 
 export type RawConfig = z.infer<ReturnType<typeof configSchema>>
 export type RawNode = z.infer<typeof node>
+export type RawService = z.infer<typeof service>
 export type RawHop = z.infer<typeof hop>
 export type RawCertificate = z.infer<typeof certificate>

@@ -27,6 +27,8 @@ export interface Certificate {
   readonly dns?: string | undefined
   /** Node names; groups are already resolved. */
   readonly nodes: readonly string[]
+  /** Names of those of its nodes' services that read it; undefined: all of them. */
+  readonly services?: readonly string[] | undefined
   readonly key: KeyType
   /** The names asked for in handshakes; a wildcard is asked for with a label of ours. */
   readonly verifyNames: readonly string[]

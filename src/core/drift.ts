@@ -1,7 +1,7 @@
 import { fileKinds, readLeaf } from './certificate.ts'
 import type { Leaf } from './certificate.ts'
 import { sayValidity } from './duration.ts'
-import type { Inspection, Lineage, Served } from './node.ts'
+import type { Inspection, Lineage, Served, ServiceState } from './node.ts'
 import { judgeServed } from './served.ts'
 import type { VersionFacts } from './version.ts'
 
@@ -18,6 +18,8 @@ export type Drift =
 
 export interface DriftInput {
   readonly certificate: string
+  /** Names of the services that read it; undefined: all of the node's. */
+  readonly services?: readonly string[] | undefined
   /** What the node should hold; undefined while it is still to be issued. */
   readonly wanted: VersionFacts | undefined
   readonly inspection: Inspection
@@ -99,32 +101,15 @@ export function leafOf(lineage: Lineage): Leaf | undefined {
 }
 
 function blockers(
-  { certificate, inspection }: DriftInput,
+  { certificate, services, inspection }: DriftInput,
   lineage: Lineage | undefined,
   mendable: boolean,
 ): Drift[] {
-  const found: Drift[] = []
-  const block = (because: string, hint: string, detail?: string) =>
-    found.push({ kind: 'blocked', because, hint, ...(detail ? { detail } : {}) })
-  const { nginx, disk } = inspection
-  // Its own files are missing or mixed up: bringing them is what mends it.
-  const ours = mendable && !nginx.test.ok && nginx.test.output.includes(`/live/${certificate}/`)
+  const used = Object.entries(inspection.services).filter(([name]) => services?.includes(name) ?? true)
+  const found: Drift[] = used.flatMap(([name, state]) => blockedBy(name, state, { certificate, mendable }))
+  const block = (because: string, hint: string) => found.push({ kind: 'blocked', because, hint })
+  const { disk } = inspection
 
-  if (!nginx.installed)
-    block('nginx is not installed', 'install nginx on the node, or take the node out of the configuration')
-  else if (!nginx.running && ours)
-    block(
-      'nginx is not running, for want of these files',
-      'take the server block that names them out, start nginx, put it back, and run again: certs never starts nginx',
-      nginx.test.output,
-    )
-  else if (!nginx.test.ok && !ours)
-    block(
-      'nginx -t already fails, before any change of ours',
-      'mend the nginx configuration on the node first',
-      nginx.test.output,
-    )
-  else if (!nginx.running) block('nginx is not running', 'start it on the node: systemctl start nginx')
   if (!disk.writable)
     block(
       'its certificate folder is not writable',
@@ -145,6 +130,41 @@ function blockers(
   if (lineage?.liveDirectory === 'link')
     block(`live/${certificate} is itself a link`, 'replace it on the node by the directory it leads to')
   return found
+}
+
+/** Why a service can't be made to read anything new. */
+function blockedBy(
+  name: string,
+  { unit, installed, running, test }: ServiceState,
+  { certificate, mendable }: { readonly certificate: string; readonly mendable: boolean },
+): Drift[] {
+  const block = (because: string, hint: string, detail?: string): Drift[] => [
+    { kind: 'blocked', because, hint, ...(detail ? { detail } : {}) },
+  ]
+  // Its own files are missing or mixed up: bringing them is what mends it.
+  const ours = mendable && !test.ok && test.output.includes(`/live/${certificate}/`)
+
+  if (!installed) {
+    const what = name === 'nginx' ? 'the node out of the configuration' : "it out of the node's services"
+    return block(`${name} is not installed`, `install ${name} on the node, or take ${what}`)
+  }
+  if (!running && ours) {
+    const what =
+      name === 'nginx' ? 'the server block that names them' : 'what names them in its configuration'
+    return block(
+      `${name} is not running, for want of these files`,
+      `take ${what} out, start ${name}, put it back, and run again: certs never starts ${name}`,
+      test.output,
+    )
+  }
+  if (!test.ok && !ours) {
+    return block(
+      `${test.command} already fails, before any change of ours`,
+      `mend the ${name} configuration on the node first`,
+      test.output,
+    )
+  }
+  return running ? [] : block(`${name} is not running`, `start it on the node: systemctl start ${unit}`)
 }
 
 function notices({ certificate, inspection }: DriftInput, lineage: Lineage | undefined): Drift[] {

@@ -66,6 +66,8 @@ export type NodeEvent =
       readonly kind: 'node-step'
       readonly node: string
       readonly certificate: string
+      /** That are tested and reloaded. */
+      readonly services: readonly string[]
       readonly step: InstallStep
     }
   | { readonly kind: 'node-verifying'; readonly node: string; readonly certificate: string }

@@ -1,6 +1,5 @@
 import type { Leaf } from './certificate.ts'
 import type { ConfigurationFile } from './nginx-configuration.ts'
-import type { NginxState } from './node.ts'
 
 /** One path to a file with a certificate or a key in it. */
 export interface MaterialFile {
@@ -32,7 +31,11 @@ export interface Material {
   /** The node's clock, ISO 8601 UTC. */
   readonly clock: string
   readonly system: string
-  readonly nginx: NginxState & {
+  /** Not installed where the node is not configured to have it. */
+  readonly nginx: {
+    readonly installed: boolean
+    readonly running: boolean
+    readonly test: { readonly ok: boolean; readonly output: string }
     /** As `nginx -T` printed it, the main file first; empty when the test fails. */
     readonly configuration: readonly ConfigurationFile[]
   }

@@ -1,4 +1,5 @@
 import type { FileKind, Leaf } from './certificate.ts'
+import type { Services } from './serving.ts'
 
 /** Where TLS is spoken by a node. `via: 'ssh'` goes through the node's SSH connection, seen from the node. */
 export interface Endpoint {
@@ -31,9 +32,8 @@ export interface Node {
   readonly jump: readonly (SshTarget & { readonly name: string })[]
   /** certbot's root, usually /etc/letsencrypt; holds `live` and `archive`. */
   readonly root: string
-  /** Argument lists, never shell text. */
-  readonly nginx: { readonly test: readonly string[]; readonly reload: readonly string[] }
-  readonly endpoints: readonly Endpoint[]
+  /** At least one. */
+  readonly services: Services
 }
 
 /** A node that is logged in to. */
@@ -77,12 +77,15 @@ export interface Lineage {
   readonly renewalFile: boolean
 }
 
-/** How nginx is found on a node. */
-export interface NginxState {
+/** How a service is found on a node. */
+export interface ServiceState {
+  /** As systemd calls it. */
+  readonly unit: string
   readonly installed: boolean
+  /** One of the user's own that systemd does not know counts as running. */
   readonly running: boolean
-  /** The configured test, run as things are. */
-  readonly test: { readonly ok: boolean; readonly output: string }
+  /** The configured test, run as things are. `command` is what was run, for people. */
+  readonly test: { readonly command: string; readonly ok: boolean; readonly output: string }
 }
 
 /** What `inspect` saw inside a node. */
@@ -92,10 +95,10 @@ export interface Inspection {
   /** The node's clock, ISO 8601 UTC. */
   readonly clock: string
   readonly system: string
-  readonly nginx: NginxState & {
-    /** Each `ssl_certificate` nginx is configured with and the server names beside it; empty when unknown. */
-    readonly reads: readonly { readonly file: string; readonly serverNames: readonly string[] }[]
-  }
+  /** By name, as the node is configured. */
+  readonly services: Readonly<Record<string, ServiceState>>
+  /** Each `ssl_certificate` nginx is configured with and the server names beside it; empty when unknown. */
+  readonly reads: readonly { readonly file: string; readonly serverNames: readonly string[] }[]
   /** certbot's timer or cron entry is active. */
   readonly certbot: { readonly timer: boolean; readonly cron: boolean }
   readonly disk: { readonly freeBytes: number; readonly freeInodes: number; readonly writable: boolean }

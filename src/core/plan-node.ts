@@ -27,6 +27,7 @@ export function planNode(node: string, { certificate, observed, wanted, to, hold
   if (!seen?.inspection) return planUnreachable(node, served, seen?.error)
   const drift = findDrift({
     certificate: certificate.name,
+    services: certificate.services,
     wanted,
     inspection: seen.inspection,
     served: answers,

@@ -45,7 +45,11 @@ const words: Readonly<
     'roll back',
     (one, facts) => `live/${one.certificate}${on(one)}${move(facts)}`,
   ],
-  reload: ['reloaded', 'reload', (one) => `nginx${on(one)} for ${one.certificate}`],
+  reload: [
+    'reloaded',
+    'reload',
+    (one, facts) => `${facts['services'] ?? 'nginx'}${on(one)} for ${one.certificate}`,
+  ],
   issue: ['issued', 'issue', (one, facts) => `version ${facts['to']} of ${one.certificate}${by(facts)}`],
   'account-create': ['made', 'make', (_one, facts) => `an account at ${facts['directory']}`],
   'account-rotate': [

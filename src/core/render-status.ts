@@ -7,7 +7,7 @@ import { table } from './paint.ts'
 import type { Paint } from './paint.ts'
 import type { NodeObservation, Observed } from './observed.ts'
 import { parkingOf } from './plan.ts'
-import type { CertificatePlan, Plan } from './plan.ts'
+import type { CertificatePlan, NodePlan, Plan } from './plan.ts'
 import { sayParking } from './say-parking.ts'
 
 /** What every node serves and holds, and whether that is right: one table for each certificate. */
@@ -21,14 +21,16 @@ function renderCertificate(
   paint: Paint,
 ): string {
   const header = ['NODE', 'LIVE', 'SERVES', 'STATE'].map((cell) => paint('dim', cell))
-  const rows = nodes.map(({ node, from, action, because, held }) => {
+  const rows = nodes.map((step) => {
+    const { node, from, action, because, held } = step
     const seen = observed.nodes[node]
+    const services = Object.keys(seen?.inspection?.services ?? {})
     const right = action === 'none'
     const state = held
       ? paint('yellow', `held: ${because}`)
       : right
         ? paint('green', 'right')
-        : paint('red', sayState(action, because))
+        : paint('red', sayState(step, services))
     return [
       node,
       from === undefined ? '-' : `version ${from}`,
@@ -63,10 +65,13 @@ function sayLines({ message, hints }: ErrorFacts): string[] {
   return [message, ...hints.map((hint) => `hint: ${hint}`)]
 }
 
-function sayState(action: CertificatePlan['nodes'][number]['action'], because: string): string {
+function sayState({ action, because }: NodePlan, services: readonly string[]): string {
   if (action === 'unreachable' || action === 'blocked') return because
   if (action === 'waiting') return 'waits for a version'
-  return action === 'reload' ? 'nginx has not read its files' : 'to be changed'
+  if (action !== 'reload') return 'to be changed'
+  return services.length === 1
+    ? `${services[0]} has not read its files`
+    : 'its files have not been read everywhere'
 }
 
 function sayServed(seen: NodeObservation | undefined, certificate: string, now: Date): string {

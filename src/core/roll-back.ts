@@ -41,6 +41,7 @@ function planNode(node: string, { certificate, toVersion }: RollBackRequest, obs
   const lineage = inspection.lineages[certificate.name]
   const found = {
     certificate: certificate.name,
+    services: certificate.services,
     wanted: undefined,
     inspection,
     served: answers,

@@ -1,5 +1,6 @@
 import { sayInstant } from './duration.ts'
 import type { Event } from './event.ts'
+import { sayServices } from './serving.ts'
 import { sayPassedOver } from './say-passed-over.ts'
 
 /** Whom an event is about, and what it says, for a line or a cell. `undefined`: not worth a word. */
@@ -52,7 +53,7 @@ export function sayEvent(event: Event): Saying | undefined {
     case 'node-installing':
       return busy(event.node, `installing version ${event.number}`)
     case 'node-step':
-      return busy(event.node, steps[event.step])
+      return busy(event.node, sayStep(event))
     case 'node-verifying':
       return busy(event.node, 'verifying by handshake')
     case 'node-verified':
@@ -73,14 +74,22 @@ export function sayEvent(event: Event): Saying | undefined {
   }
 }
 
-const steps = {
-  locked: 'locked',
-  staged: 'files staged',
-  switched: 'live switched',
-  tested: 'nginx -t passed',
-  reloaded: 'nginx reloaded',
-  restored: 'live switched back',
-} as const
+function sayStep({ step, services }: Extract<Event, { kind: 'node-step' }>): string {
+  switch (step) {
+    case 'locked':
+      return 'locked'
+    case 'staged':
+      return 'files staged'
+    case 'switched':
+      return 'live switched'
+    case 'tested':
+      return `${sayServices(services)} tested`
+    case 'reloaded':
+      return `${sayServices(services)} reloaded`
+    case 'restored':
+      return 'live switched back'
+  }
+}
 
 function sayWave({ wave, waves, back }: Extract<Event, { kind: 'wave-started' }>): string {
   if (back) return `way back, wave ${wave} of ${waves}`

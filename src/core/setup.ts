@@ -1,5 +1,6 @@
 import { ConfigError } from './errors.ts'
 import type { Endpoint, Node } from './node.ts'
+import { endpointsOf } from './serving.ts'
 
 /** Where everything of it is on a node; the home of its user, and all of it root's. */
 export const setupFolder = '/usr/local/lib/certs'
@@ -76,11 +77,14 @@ export function makeSetup(node: Node, { user, program, keys, forward }: SetupWis
 }
 
 /** As the lines of an order: the program compares them. */
-export function pinnedLines({ root, nginx }: Pick<Node, 'root' | 'nginx'>): string[] {
+export function pinnedLines({ root, services }: Pick<Node, 'root' | 'services'>): string[] {
   const lines = [
     `root ${root}`,
-    ...nginx.test.map((word) => `test ${word}`),
-    ...nginx.reload.map((word) => `reload ${word}`),
+    ...Object.entries(services).flatMap(([name, { test, reload }]) => [
+      `service ${name}`,
+      ...test.map((word) => `test ${name} ${word}`),
+      ...reload.map((word) => `reload ${name} ${word}`),
+    ]),
   ]
   // oxlint-disable-next-line no-control-regex
   const odd = lines.find((line) => /[\0-\x1f\x7f]/.test(line))
@@ -106,7 +110,7 @@ function permits(forward: SetupWishes['forward']): string[] {
 
 /** What is reached through a node's SSH connection: endpoints of its own, and nodes that it is the jump host of. */
 export function forwardsOf(node: Node, nodes: readonly Node[]): Pick<Endpoint, 'address' | 'port'>[] {
-  const own = node.endpoints.filter(({ via }) => via === 'ssh')
+  const own = endpointsOf(node.services).filter(({ via }) => via === 'ssh')
   const behind = nodes.flatMap(({ jump, ssh }) => {
     const hops = [...jump, ...(ssh ? [{ name: '', ...ssh }] : [])]
     return hops.filter((_, index) => hops[index - 1]?.name === node.name)

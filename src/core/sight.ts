@@ -1,6 +1,6 @@
 import { fileKinds, sha256 } from './certificate.ts'
 import type { Certificate, Leaf } from './certificate.ts'
-import type { Inspection, Lineage, Node, Served } from './node.ts'
+import type { Lineage, Node, Served, ServiceState } from './node.ts'
 import type { CertificateObservation, NodeObservation, Observed } from './observed.ts'
 import { judgeWithdrawal } from './withdrawal.ts'
 import type { RolloutSettings } from './waves.ts'
@@ -86,10 +86,10 @@ function describeStored(name: string, facts: CertificateObservation | undefined)
 function describeNode(node: string, { inspection, served }: NodeObservation): Fact[] {
   const outside = Object.values(served).flatMap((answers) => answers.map((one) => describeServed(node, one)))
   if (!inspection) return [[`${node}: over SSH`, 'not reached'], ...outside]
-  const { nginx, certbot, disk, lineages } = inspection
+  const { services, certbot, disk, lineages } = inspection
   return [
     [`${node}: over SSH`, 'reached'],
-    [`${node}: nginx`, sayNginx(nginx)],
+    ...Object.entries(services).map(([name, state]): Fact => [`${node}: ${name}`, sayService(state)]),
     [`${node}: the certificate folder`, disk.writable ? 'writable' : 'not writable'],
     [`${node}: certbot`, certbot.timer || certbot.cron ? 'active' : 'not active'],
     ...Object.values(lineages).flatMap((lineage) => describeLineage(node, lineage)),
@@ -97,9 +97,9 @@ function describeNode(node: string, { inspection, served }: NodeObservation): Fa
   ]
 }
 
-function sayNginx({ installed, running, test }: Inspection['nginx']): string {
+function sayService({ installed, running, test }: ServiceState): string {
   if (!installed) return 'not installed'
-  return `${running ? 'running' : 'stopped'}, nginx -t ${test.ok ? 'passes' : 'fails'}`
+  return `${running ? 'running' : 'stopped'}, ${test.command} ${test.ok ? 'passes' : 'fails'}`
 }
 
 function describeLineage(node: string, lineage: Lineage): Fact[] {

@@ -6,6 +6,7 @@ import { providers } from '../../providers/index.ts'
 import { template } from '../../src/commands/init-template.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { ConfigError } from '../../src/core/errors.ts'
+import { nginxAlone } from '../support/nginx-alone.ts'
 
 let folder: string
 beforeEach(async () => {
@@ -75,8 +76,7 @@ test('defaults are filled in, and paths are absolute', async () => {
     sudo: false,
     jump: [],
     root: '/etc/letsencrypt',
-    nginx: { test: ['nginx', '-t'], reload: ['systemctl', 'reload', 'nginx'] },
-    endpoints: [{ address: '203.0.113.13', port: 443, via: 'direct' }],
+    services: nginxAlone({ endpoints: [{ address: '203.0.113.13', port: 443, via: 'direct' }] }),
   })
 })
 
@@ -86,7 +86,7 @@ test.each([
   [`cdn.example:8443`, { address: 'cdn.example', port: 8443, via: 'direct' }],
 ])('an endpoint may be written %s', async (written, endpoint) => {
   const settings = await load(minimal(`nodes: { n: { address: '192.0.2.1', endpoints: ['${written}'] } }`))
-  expect(settings.nodes['n']?.endpoints).toEqual([endpoint])
+  expect(settings.nodes['n']?.services['nginx']?.endpoints).toEqual([endpoint])
 })
 
 test('a jump may name another node, or be an address', async () => {
@@ -200,7 +200,7 @@ test('the node that certs runs on needs no login', async () => {
   expect(nodes['here']).toMatchObject({
     ssh: undefined,
     sudo: false,
-    endpoints: [{ address: '127.0.0.1', port: 443, via: 'direct' }],
+    services: nginxAlone({ endpoints: [{ address: '127.0.0.1', port: 443, via: 'direct' }] }),
   })
 })
 
@@ -269,5 +269,90 @@ describe('acme.fallback', () => {
       acme(`{ directory: 'https://ca.example/b' }`, `directory: 'https://ca.example/a'`),
     )
     expect(cas.map(({ name }) => name)).toEqual(['https://ca.example/a', 'https://ca.example/b'])
+  })
+})
+
+describe('services of a node', () => {
+  const node = (text: string) => minimal(`nodes: { n: { address: '192.0.2.1', ${text} } }`)
+  const at = (port: number, address = '192.0.2.1') => ({ address, port, via: 'direct' as const })
+
+  test('have defaults, endpoints of their own or those of the node, and keep their order', async () => {
+    const { nodes } = await load(
+      node(
+        `endpoints: ['192.0.2.9'], services: { relay: { test: ['relay', '-t'], reload: ['relay', '-r'], endpoints: [{ port: 636 }] }, apache: {} }`,
+      ),
+    )
+    expect(Object.entries(nodes['n']!.services)).toEqual([
+      ['relay', { test: ['relay', '-t'], reload: ['relay', '-r'], endpoints: [at(636)] }],
+      [
+        'apache',
+        {
+          test: ['apachectl', '-t'],
+          reload: ['systemctl', 'reload', 'apache2'],
+          endpoints: [at(443, '192.0.2.9')],
+        },
+      ],
+    ])
+  })
+
+  test('are nginx alone, also by the short way', async () => {
+    const { nodes } = await load(node(`nginx: { test: ['openresty', '-t'] }`))
+    expect(nodes['n']!.services).toEqual(nginxAlone({ test: ['openresty', '-t'], endpoints: [at(443)] }))
+  })
+
+  test.each([
+    [
+      `nginx: {}, services: { nginx: {} }`,
+      'nodes["n"] has both nginx and services: nginx is the short way of services: { nginx: … }',
+      'put its test and reload under nodes["n"].services.nginx',
+    ],
+    [
+      `services: {}`,
+      'nodes["n"].services is empty: nothing would read a new certificate',
+      'name a service, or leave services out for nginx alone',
+    ],
+    [
+      `services: { apcahe: {} }`,
+      'nodes["n"].services.apcahe is no service that is known, and lacks its test or reload',
+      `did you mean "apache"?\na service of your own needs both: apcahe: { test: ['…'], reload: ['systemctl', 'reload', '…'] }`,
+    ],
+  ])('can not be %s', async (text, message, hints) => {
+    expect(await refusal(node(text))).toBe(`${message}\n\n${hints}`)
+  })
+
+  test('are called by names that stand between blanks', async () => {
+    expect(await refusal(node(`services: { 'a b': { test: ['t'], reload: ['r'] } }`))).toContain(
+      `nodes["n"].services["a b"]: a service's name has lower-case letters`,
+    )
+  })
+
+  test('take no unknown key', async () => {
+    expect(await refusal(node(`services: { apache: { restart: ['r'] } }`))).toContain('unknown key "restart"')
+  })
+
+  const certificate = (services: string) =>
+    minimal(
+      `nodes: { a: { address: '192.0.2.1', services: { nginx: {}, apache: {} } }, b: { address: '192.0.2.2' } }`,
+      `'www.example.com': { nodes: ['a', 'b'], services: [${services}] }`,
+    )
+
+  test('that read a certificate can be named', async () => {
+    const { certificates } = await load(certificate(`'apache', 'nginx'`))
+    expect(certificates['www.example.com']?.services).toEqual(['apache', 'nginx'])
+  })
+
+  test.each([
+    [
+      `'ngnix'`,
+      'certificates["www.example.com"].services names "ngnix", which is not configured',
+      'did you mean "nginx"?',
+    ],
+    [
+      `'apache'`,
+      'certificates["www.example.com"].services names apache, and b has none of them',
+      `add one of its services (nginx), or take b out of the certificate's nodes`,
+    ],
+  ])('that read a certificate are there: %s', async (services, message, hint) => {
+    expect(await refusal(certificate(services))).toBe(`${message}\n\n${hint}`)
   })
 })

@@ -148,15 +148,17 @@ test('a stored version whose number a node uses for other bytes goes out under a
   expect(made.certificates[0]!.nodes.every(({ action, to }) => action === 'install' && to === 4)).toBe(true)
 })
 
+const failing = (output: string) => ({ command: 'nginx -t', ok: false, output })
+
 test.each([
   [
     'nginx -t fails before we came',
-    { nginx: { installed: true, running: true, test: { ok: false, output: 'nginx: [emerg] x' }, reads: [] } },
+    { services: { nginx: fleet.serviceState({ test: failing('nginx: [emerg] x') }) } },
     'nginx -t already fails, before any change of ours',
   ],
   [
     'nginx is stopped',
-    { nginx: { installed: true, running: false, test: { ok: true, output: '' }, reads: [] } },
+    { services: { nginx: fleet.serviceState({ running: false }) } },
     'nginx is not running',
   ],
   [
@@ -175,9 +177,9 @@ test.each([
 describe('nginx -t that fails by files of this certificate', () => {
   const output = `nginx: [emerg] cannot load certificate "/etc/letsencrypt/live/${fleet.name}/fullchain.pem"`
   const planned = (live: object, running: boolean) => {
-    const nginx = { installed: true, running, test: { ok: false, output }, reads: [] }
+    const services = { nginx: fleet.serviceState({ running, test: failing(output) }) }
     const held = fleet.lineage(3)
-    const inspection = fleet.inspection({ ...held, live: { ...held.live, ...live } }, { nginx })
+    const inspection = fleet.inspection({ ...held, live: { ...held.live, ...live } }, { services })
     const sally = { ...fleet.nodeAt(3), inspection }
     const made = plan(fleet.observe({ ...fleet.fleetAt(3), sally }, [fleet.version(3)]))
     return made.certificates[0]!.nodes.find(({ node }) => node === 'sally')
@@ -297,4 +299,34 @@ test('a replacement that was asked for is due until there is a newer version', (
     because: 'its replacement was asked for at 2026-11-23 10:00 UTC',
   })
   expect(issuance(4)).toMatchObject({ kind: 'keep', from: 4 })
+})
+
+describe('services of a node', () => {
+  const apache = fleet.serviceState({
+    unit: 'apache2',
+    running: false,
+    test: { command: 'apachectl -t', ok: true, output: '' },
+  })
+  const services = { nginx: fleet.serviceState(), apache }
+  const observed = fleet.observe(
+    {
+      ...fleet.fleetAt(2),
+      sally: { ...fleet.nodeAt(2), inspection: fleet.inspection(fleet.lineage(2), { services }) },
+    },
+    [fleet.version(3)],
+  )
+
+  test('block it by name when one of them is stopped', () => {
+    const sally = plan(observed).certificates[0]!.nodes.at(-1)
+    expect(sally).toMatchObject({ node: 'sally', action: 'blocked', because: 'apache is not running' })
+    expect(sally?.drift).toContainEqual(
+      expect.objectContaining({ hint: 'start it on the node: systemctl start apache2' }),
+    )
+  })
+
+  test('that do not read a certificate do not hold it up', () => {
+    const certificates = [{ ...fleet.certificate, services: ['nginx'] }]
+    const made = makePlan({ certificates, rollout: fleet.rollout, forceRenew: false }, observed)
+    expect(made.certificates[0]!.nodes.map(({ action }) => action)).toEqual(fleet.cdn.map(() => 'install'))
+  })
 })

@@ -17,13 +17,12 @@ function plan(observed: Observed) {
 
 describe('a plan as Markdown', () => {
   test('the night of the incident, with a node left out and a refusal', () => {
-    const nginx = {
-      installed: true,
-      running: true,
-      test: { ok: false, output: 'nginx: [emerg] ```\nnginx: test failed' },
-      reads: [],
+    const output = 'nginx: [emerg] ```\nnginx: test failed'
+    const nginx = fleet.serviceState({ test: { command: 'nginx -t', ok: false, output } })
+    const esme = {
+      ...fleet.nodeAt(2),
+      inspection: fleet.inspection(fleet.lineage(2), { services: { nginx } }),
     }
-    const esme = { ...fleet.nodeAt(2), inspection: fleet.inspection(fleet.lineage(2), { nginx }) }
     const observed = fleet.observe({ ...fleet.fleetAt(2), esme }, [], { challenges: [challenge] })
     const unsafe = { message: 'the plan was refused: it would lose 1 name', hints: ['run it with --force'] }
     expect(renderPlanMarkdown(plan(observed), { unsafe, file: '/root/tonight.json' })).toMatchInlineSnapshot(`

@@ -12,6 +12,7 @@ import type { Planned, SavedPlan } from '../../src/core/saved-plan.ts'
 import { describeSight } from '../../src/core/sight.ts'
 import type { RolloutSettings } from '../../src/core/waves.ts'
 import * as fleet from '../support/observed.ts'
+import { nginxAlone } from '../support/nginx-alone.ts'
 
 const stored = [fleet.version(3)]
 const behind = fleet.observe(fleet.fleetAt(2), stored)
@@ -25,8 +26,7 @@ function nodeOf(name: string, change: Partial<Node> = {}): Node {
     sudo: false,
     jump: [],
     root: '/etc/letsencrypt',
-    nginx: { test: ['nginx', '-t'], reload: ['systemctl', 'reload', 'nginx'] },
-    endpoints: [],
+    services: nginxAlone(),
     ...change,
   }
 }
@@ -69,8 +69,6 @@ function changes(world: World): readonly string[] | undefined {
 function withSally(node: Partial<Observed['nodes'][string]>): Observed {
   return { ...behind, nodes: { ...behind.nodes, sally: { ...fleet.nodeAt(2), ...node } } }
 }
-
-const nginx = { installed: true, running: true, test: { ok: true, output: '' }, reads: [] }
 
 describe('a saved plan', () => {
   test('is what it was when it is read again', () => {
@@ -123,7 +121,9 @@ describe('a saved plan', () => {
       {
         observed: withSally({
           inspection: fleet.inspection(fleet.lineage(2), {
-            nginx: { ...nginx, test: { ok: false, output: 'x' } },
+            services: {
+              nginx: fleet.serviceState({ test: { command: 'nginx -t', ok: false, output: 'x' } }),
+            },
           }),
         }),
       },
@@ -168,8 +168,8 @@ describe('a saved plan', () => {
     ],
     [
       'the reload command is another',
-      { sally: { nginx: { test: ['nginx', '-t'], reload: ['reboot'] } } },
-      'in the configuration, nodes["sally"].nginx.reload was ["systemctl","reload","nginx"]; it is ["reboot"]',
+      { sally: { services: nginxAlone({ reload: ['reboot'] }) } },
+      'in the configuration, nodes["sally"].services.nginx.reload was ["systemctl","reload","nginx"]; it is ["reboot"]',
     ],
     [
       'the CA is another',

@@ -5,6 +5,7 @@ import { renderSetup, sayNext } from '../../src/core/render-setup.ts'
 import { forwardsOf, isSetUp, makeSetup } from '../../src/core/setup.ts'
 import type { SetupSeen } from '../../src/core/setup.ts'
 import { makeNode } from '../support/sshd.ts'
+import { nginxAlone } from '../support/nginx-alone.ts'
 
 const login = (address: string) => ({ address, port: 22, user: 'root', identity: '/k', knownHosts: '/known' })
 const sally = makeNode({ ssh: login('203.0.113.13') })
@@ -21,11 +22,12 @@ test('what is put on a node, whole', () => {
 
     644 /usr/local/lib/certs/pinned
     root /etc/letsencrypt
-    test nginx
-    test -t
-    reload systemctl
-    reload reload
-    reload nginx
+    service nginx
+    test nginx nginx
+    test nginx -t
+    reload nginx systemctl
+    reload nginx reload
+    reload nginx nginx
 
     755 /usr/local/lib/certs/login
     #!/bin/sh
@@ -59,10 +61,12 @@ test('forwarding is allowed to what is reached through the node, and to nothing 
 test('through a node are reached its own endpoints via ssh, and what it is the jump host of', () => {
   const through: Node = {
     ...sally,
-    endpoints: [
-      { address: '203.0.113.13', port: 443, via: 'direct' },
-      { address: '127.0.0.1', port: 443, via: 'ssh' },
-    ],
+    services: nginxAlone({
+      endpoints: [
+        { address: '203.0.113.13', port: 443, via: 'direct' },
+        { address: '127.0.0.1', port: 443, via: 'ssh' },
+      ],
+    }),
   }
   const hop = (name: string, address: string) => ({ name, ...login(address) })
   const behind = makeNode({ name: 'esme', ssh: login('10.0.0.2'), jump: [hop('sally', '203.0.113.13')] })

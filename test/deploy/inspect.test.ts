@@ -8,6 +8,7 @@ import { fakeNode, shells, snapshot } from '../support/fake-node.ts'
 import { issueVersion } from '../support/issue-version.ts'
 import { nodeFailure } from '../support/node-failure.ts'
 import { straceMissing } from '../support/strace.ts'
+import { nginxAlone } from '../support/nginx-alone.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
 
@@ -142,7 +143,7 @@ describe.for(shells)('on %s', (sh) => {
     fake.will('test', `echo 'nginx: test is successful' >&2; case "$*" in *-T*) cat ${dump} ;; esac`)
     const input: string[] = []
     const shell = fake.shell({ sh })
-    const { nginx } = await inspect(
+    const { services, reads: read } = await inspect(
       {
         ...shell,
         run: (text, options) => shell.run(text, { ...options, onLine: (line) => input.push(line) }),
@@ -150,36 +151,40 @@ describe.for(shells)('on %s', (sh) => {
       fake.node,
       [],
     )
-    expect(nginx).toEqual({
-      installed: true,
-      running: true,
-      test: { ok: true, output: 'nginx: test is successful' },
-      reads,
+    expect(services).toEqual({
+      nginx: {
+        unit: 'nginx',
+        installed: true,
+        running: true,
+        test: { command: 'nginx -t', ok: true, output: 'nginx: test is successful' },
+      },
     })
+    expect(read).toEqual(reads)
     expect(input.join('\n')).not.toMatch(/core|www-data|secret/)
     expect(fake.calls()).toEqual(['nginx -T'])
   })
 
   test('runs a test that is no nginx -t as it is, and knows of no reads then', async () => {
-    using fake = fakeNode({ nginx: { test: ['/bin/echo', 'one  two', '-t'], reload: ['/bin/false'] } })
-    const { nginx } = await inspect(fake.shell({ sh }), fake.node, [])
-    expect(nginx.test).toEqual({ ok: true, output: 'one  two -t' })
-    expect(nginx.reads).toEqual([])
+    const services = nginxAlone({ test: ['/bin/echo', 'one  two', '-t'], reload: ['/bin/false'] })
+    using fake = fakeNode({ services })
+    const seen = await inspect(fake.shell({ sh }), fake.node, [])
+    expect(seen.services['nginx']?.test).toMatchObject({ ok: true, output: 'one  two -t' })
+    expect(seen.reads).toEqual([])
   })
 })
 
 test('gives nginx words when the test fails, and a hanging test its limit', async () => {
   using fake = fakeNode()
   fake.will('test', `printf '\\033[31mnginx: [emerg] no\\n'; exit 1`)
-  expect((await inspect(fake.shell(), fake.node, [])).nginx.test).toEqual({
+  expect((await inspect(fake.shell(), fake.node, [])).services['nginx']?.test).toMatchObject({
     ok: false,
     output: 'nginx: [emerg] no',
   })
   fake.will('test', 'exec sleep 60')
-  expect((await inspect(fake.shell(), fake.node, [], { limit: 1 })).nginx.test.ok).toBe(false)
+  expect((await inspect(fake.shell(), fake.node, [], { limit: 1 })).services['nginx']?.test.ok).toBe(false)
   // A process that the test leaves behind holds its output open.
   fake.will('test', 'sleep 60 & echo fine')
-  expect((await inspect(fake.shell(), fake.node, [], { limit: 5 })).nginx.test).toEqual({
+  expect((await inspect(fake.shell(), fake.node, [], { limit: 5 })).services['nginx']?.test).toMatchObject({
     ok: true,
     output: 'fine',
   })
@@ -187,17 +192,17 @@ test('gives nginx words when the test fails, and a hanging test its limit', asyn
 
 test('knows a node without nginx, and an nginx that is stopped', async () => {
   using fake = fakeNode({
-    nginx: { test: ['/opt/none/nginx', '-t'], reload: ['systemctl', 'reload', 'openresty'] },
+    services: nginxAlone({ test: ['/opt/none/nginx', '-t'], reload: ['systemctl', 'reload', 'openresty'] }),
   })
   fake.will('status', 'shift; case $* in openresty) echo active ;; *) echo inactive ;; esac')
   const seen = await inspect(fake.shell({ without: ['/usr/sbin/nginx'] }), fake.node, [])
-  expect(seen.nginx).toMatchObject({
+  expect(seen.services['nginx']).toMatchObject({
     installed: false,
     running: true,
     test: { ok: false, output: '/opt/none/nginx is not installed' },
   })
   fake.will('status', 'echo inactive; exit 3')
-  expect((await inspect(fake.shell(), fake.node, [])).nginx).toMatchObject({
+  expect((await inspect(fake.shell(), fake.node, [])).services['nginx']).toMatchObject({
     installed: true,
     running: false,
   })

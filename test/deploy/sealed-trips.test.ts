@@ -8,6 +8,8 @@ import { rewriteKnownHosts } from '../support/known-hosts-file.ts'
 import { pinnedLines } from '../support/sealed-shell.ts'
 import { startSlowLink } from '../support/slow-link.ts'
 import { noSshd, startSshd } from '../support/sshd.ts'
+import { nginxAlone } from '../support/nginx-alone.ts'
+import { serviceSettings } from '../../deploy/node/service-settings.ts'
 
 const { signal } = new AbortController()
 // Long, so that what a busy machine adds stays below one.
@@ -26,7 +28,7 @@ test.skipIf(noSshd)(
 /** Of the login, its first run, and a run that was prepared. */
 async function countTrips(sealed: boolean): Promise<number[]> {
   await using sshd = await startSshd()
-  const target = { root: sshd.folder, nginx: { test: ['true'], reload: ['true'] } }
+  const target = { root: sshd.folder, services: nginxAlone({ test: ['true'], reload: ['true'] }) }
   if (sealed) {
     const [program, pinned] = [join(sshd.folder, 'sealed'), join(sshd.folder, 'pinned')]
     await writeFile(program, sealedProgram(pinned), { mode: 0o755 })
@@ -37,7 +39,10 @@ async function countTrips(sealed: boolean): Promise<number[]> {
   await using link = await startSlowLink(sshd.port, { rttMs })
   const knownHosts = await rewriteKnownHosts(sshd, link.port)
   const order = () =>
-    encode({ verb: 'inspect', settings: { root: target.root, ...target.nginx } }, newToken())
+    encode(
+      { verb: 'inspect', settings: { root: target.root, ...serviceSettings(target.services) } },
+      newToken(),
+    )
 
   const times = [performance.now()]
   await using shell = await createConnect()(sshd.node({}, { port: link.port, knownHosts }), signal)

@@ -7,6 +7,7 @@ import { makeSetup, pinnedPath, setupParts } from '../../src/core/setup.ts'
 import { shells, snapshot } from '../support/fake-node.ts'
 import { setupMachine } from '../support/setup-shell.ts'
 import { makeNode, noSshd } from '../support/sshd.ts'
+import { nginxAlone } from '../support/nginx-alone.ts'
 
 const ssh = { address: '127.0.0.1', port: 22, user: 'root', identity: '/k', knownHosts: '/known' }
 const node = makeNode({ ssh })
@@ -135,8 +136,8 @@ test.skipIf(noSshd)('the script that is printed does the same', async () => {
 
 test('a setting that would be more than one line, or more than a host, is refused', () => {
   const wishes = { user: 'certs', program: ':\n', keys: ['ssh-ed25519 AAAA'], forward: [] }
-  const nginx = { test: ['nginx', '-t\nreload id'], reload: ['true'] }
-  expect(() => makeSetup({ ...node, nginx }, wishes)).toThrow('holds a control character')
+  const services = nginxAlone({ test: ['nginx', '-t\nreload id'], reload: ['true'] })
+  expect(() => makeSetup({ ...node, services }, wishes)).toThrow('holds a control character')
   const forward = [{ address: '127.0.0.1",command="id', port: 443 }]
   expect(() => makeSetup(node, { ...wishes, forward })).toThrow(
     'is no host that forwarding can be allowed to',

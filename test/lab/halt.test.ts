@@ -136,7 +136,7 @@ describe.skipIf(await skipUnless('hosts'))('a rollout that halts', () => {
 
   test('SIGTERM once more: the node in hand is not waited for, and ends complete by itself', async () => {
     await configure({ concurrency: 1, canary: 1 }, ['sh', '-c', 'sleep 8; systemctl reload nginx'])
-    const { exitCode, stdout, stderr } = await interrupt(`${sally}: nginx -t passed`, [1_200])
+    const { exitCode, stdout, stderr } = await interrupt(`${sally}: nginx tested`, [1_200])
     expect(exitCode, stderr).toBe(143)
     expect((await numbersLive())[2]).toBe('6 not served')
     expect(stdout).toMatch(/sally +failed +4 /)

@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileKinds, filesOf, type Version } from '../../src/core/certificate.ts'
 import type { Node } from '../../src/core/node.ts'
+import { nginxAlone } from './nginx-alone.ts'
 import { localShell, type LocalShell } from './local-shell.ts'
 
 /** What `/bin/sh` is on Debian, on Red Hat and on Alpine. */
@@ -131,8 +132,7 @@ export function fakeNode(overrides: Partial<Node> = {}): FakeNode {
       sudo: false,
       jump: [],
       root,
-      nginx: { test: ['nginx', '-t'], reload: ['systemctl', 'reload', 'nginx'] },
-      endpoints: [],
+      services: nginxAlone(),
       ...overrides,
     },
     [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),

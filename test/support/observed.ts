@@ -1,6 +1,6 @@
 import { fileKinds } from '../../src/core/certificate.ts'
 import type { Certificate, FileKind, Leaf } from '../../src/core/certificate.ts'
-import type { Inspection, Lineage, LiveEntry, Served } from '../../src/core/node.ts'
+import type { Inspection, Lineage, LiveEntry, Served, ServiceState } from '../../src/core/node.ts'
 import type { NodeObservation, Observed, OrderUnderWay } from '../../src/core/observed.ts'
 import type { VersionFacts } from '../../src/core/version.ts'
 import type { RolloutSettings } from '../../src/core/waves.ts'
@@ -83,11 +83,18 @@ export function lineage(live: number, change: Partial<Lineage> = {}): Lineage {
   }
 }
 
+/** Of a service that is as it should be: nginx unless told. */
+export function serviceState(change: Partial<ServiceState> = {}): ServiceState {
+  const test = { command: 'nginx -t', ok: true, output: '' }
+  return { unit: 'nginx', installed: true, running: true, test, ...change }
+}
+
 export function inspection(held: Lineage, change: Partial<Inspection> = {}): Inspection {
   return {
     clock: now.toISOString(),
     system: 'Linux 6.1.0 x86_64',
-    nginx: { installed: true, running: true, test: { ok: true, output: '' }, reads: [] },
+    services: { nginx: serviceState() },
+    reads: [],
     certbot: { timer: false, cron: false },
     disk: { freeBytes: 1e9, freeInodes: 1e6, writable: true },
     exchange: 'perl',

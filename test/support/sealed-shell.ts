@@ -14,9 +14,12 @@ export interface SealedOptions extends FakeNodeOptions {
   readonly edit?: (text: string) => string
 }
 
-export function pinnedLines({ root, nginx }: Pick<Node, 'root' | 'nginx'>): string {
+export function pinnedLines({ root, services }: Pick<Node, 'root' | 'services'>): string {
   const lines = [`root ${root}`]
-  for (const name of ['test', 'reload'] as const) lines.push(...nginx[name].map((word) => `${name} ${word}`))
+  for (const [service, { test, reload }] of Object.entries(services)) {
+    lines.push(`service ${service}`, ...test.map((word) => `test ${service} ${word}`))
+    lines.push(...reload.map((word) => `reload ${service} ${word}`))
+  }
   return `${lines.join('\n')}\n`
 }
 

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { RemoteNode, SshTarget } from '../../src/core/node.ts'
 import { startDependent, freePort } from './dependent-process.ts'
+import { nginxAlone } from './nginx-alone.ts'
 
 const run = promisify(execFile)
 
@@ -98,8 +99,7 @@ export function makeNode(changes: Partial<RemoteNode> & Pick<RemoteNode, 'ssh'>)
     sudo: false,
     jump: [],
     root: '/etc/letsencrypt',
-    nginx: { test: ['nginx', '-t'], reload: ['systemctl', 'reload', 'nginx'] },
-    endpoints: [],
+    services: nginxAlone(),
     ...changes,
   }
 }

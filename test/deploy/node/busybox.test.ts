@@ -38,7 +38,7 @@ test.skipIf(missing)('works with nothing but busybox', async () => {
   expect(seen).toMatchObject({
     exchange: 'none',
     disk: { writable: true },
-    nginx: { running: true, test: { ok: true } },
+    services: { nginx: { running: true, test: { ok: true } } },
   })
   expect(seen.lineages[certificate]).toMatchObject({ leaf: one.leaf, pair: 'unknown' })
   expect(seen.disk.freeBytes).toBeGreaterThan(0)

@@ -14,6 +14,7 @@ import { fakeNode, shells, snapshot, type FakeNode } from '../../support/fake-no
 import { certificate, one, order, two } from '../../support/installing.ts'
 import { hostileTexts } from '../../support/hostile-texts.ts'
 import { sample } from '../../support/strace.ts'
+import { nginxAlone } from '../../support/nginx-alone.ts'
 
 vi.setConfig({ testTimeout: process.env['CERTS_FAULTS'] === 'all' ? 1_200_000 : 60_000 })
 
@@ -126,7 +127,9 @@ describe.for(shells)('on %s', (sh) => {
     fake.will('test', 'echo "end ok"; echo "$token end ok"')
     const shell = fake.shell({ sh, around: ['sh', '-c', noisy, 'sh'] })
     expect(await install(shell, fake.node, order)).toMatchObject({ outcome: 'installed' })
-    expect(await inspect(shell, fake.node, [certificate])).toMatchObject({ nginx: { test: { ok: true } } })
+    expect(await inspect(shell, fake.node, [certificate])).toMatchObject({
+      services: { nginx: { test: { ok: true } } },
+    })
   })
 
   test('input that is cut off anywhere does nothing', async () => {
@@ -154,13 +157,13 @@ describe.for(shells)('on %s', (sh) => {
     const argv = join(fake.folder, 'argv')
     fake.will('test', `printf '%s\\0' "$@" >${argv}`)
     const printed = texts.filter((text) => isOneLine(text))
-    const node = { ...fake.node, nginx: { test: ['nginx', ...printed], reload: fake.node.nginx.reload } }
+    const node = { ...fake.node, services: nginxAlone({ test: ['nginx', ...printed] }) }
     await inspect(fake.shell({ sh }), node, [])
     expect(readFileSync(argv, 'utf8').split('\0').slice(0, -1)).toEqual(printed)
 
     const before = snapshot(fake.root)
     await inTurns(sample(texts, 10), async (text) => {
-      for (const name of ['root', 'certificate', 'number', 'limit', 'sum', 'force', 'nonsense']) {
+      for (const name of ['root', 'certificate', 'service', 'number', 'limit', 'sum', 'force', 'nonsense']) {
         await fake.shell({ sh }).run(rawInput({ ...settingsOf(fake), [name]: text }))
       }
     })
@@ -181,7 +184,16 @@ describe.for(shells)('on %s', (sh) => {
 })
 
 function settingsOf(fake: FakeNode): Record<string, string> {
-  return { root: fake.root, certificate, number: '2', force: 'no', limit: '5', test: 'true', reload: 'true' }
+  return {
+    root: fake.root,
+    certificate,
+    number: '2',
+    force: 'no',
+    limit: '5',
+    service: 'nginx',
+    test: 'nginx true',
+    reload: 'nginx true',
+  }
 }
 
 /** An order with settings that encode() itself would refuse. */

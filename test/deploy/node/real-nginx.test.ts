@@ -13,6 +13,7 @@ import { fakeNode } from '../../support/fake-node.ts'
 import { certificate, one, order, three, two } from '../../support/installing.ts'
 import { localShell } from '../../support/local-shell.ts'
 import { nodeFailure } from '../../support/node-failure.ts'
+import { nginxAlone } from '../../support/nginx-alone.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
 
@@ -31,7 +32,8 @@ async function realNode() {
   fake.lay(one)
   const conf = join(fake.folder, 'conf')
   const file = join(conf, 'nginx.conf')
-  const nginx = { test: ['nginx', '-t', '-c', file], reload: ['/usr/sbin/nginx', '-s', 'reload', '-c', file] }
+  const reload = ['/usr/sbin/nginx', '-s', 'reload', '-c', file]
+  const services = nginxAlone({ test: ['nginx', '-t', '-c', file], reload })
   mkdirSync(join(conf, 'logs'), { recursive: true })
   const live = fake.path('live', certificate)
   const configure = (more = '') =>
@@ -64,7 +66,7 @@ async function realNode() {
     }
   }
   expect(await serves(one)).toBe(true)
-  return { fake, node: { ...fake.node, nginx }, serves, configure, live }
+  return { fake, node: { ...fake.node, services }, serves, configure, live }
 }
 
 async function freePort(): Promise<number> {
@@ -94,10 +96,8 @@ describe.skipIf(missing)('with a real nginx', () => {
   test('a version is installed, served, and rolled back', async () => {
     const { node, serves, live } = await realNode()
     const seen = await inspect(shell(), node, [certificate])
-    expect(seen.nginx).toMatchObject({ installed: true, running: true, test: { ok: true } })
-    expect(seen.nginx.reads).toEqual([
-      { file: `${live}/fullchain.pem`, serverNames: [certificate, 'cdn.example'] },
-    ])
+    expect(seen.services['nginx']).toMatchObject({ installed: true, running: true, test: { ok: true } })
+    expect(seen.reads).toEqual([{ file: `${live}/fullchain.pem`, serverNames: [certificate, 'cdn.example'] }])
     expect(await install(shell(), node, order)).toMatchObject({ outcome: 'installed', former: 1 })
     expect(await serves(two)).toBe(true)
     expect(await rollback(shell(), node, { certificate, number: 1 })).toMatchObject({
@@ -114,7 +114,7 @@ describe.skipIf(missing)('with a real nginx', () => {
     expect(error).toMatchObject({ step: 'test', left: 'restored', exitCode: 1 })
     expect(error.detail).toMatch(/key values mismatch/)
     expect(await serves(one)).toBe(true)
-    expect((await inspect(shell(), node, [certificate])).nginx.test.ok).toBe(true)
+    expect((await inspect(shell(), node, [certificate])).services['nginx']?.test.ok).toBe(true)
     expect(await install(shell(), node, order)).toMatchObject({ outcome: 'installed', former: 1 })
     expect(await serves(two)).toBe(true)
   })
@@ -126,7 +126,7 @@ describe.skipIf(missing)('with a real nginx', () => {
     unlinkSync(`${live}/privkey.pem`)
     symlinkSync(`../../archive/${certificate}/privkey3.pem`, `${live}/privkey.pem`)
     const seen = await inspect(shell(), node, [certificate])
-    expect(seen.nginx.test.ok).toBe(false)
+    expect(seen.services['nginx']?.test.ok).toBe(false)
     expect(seen.lineages[certificate]?.pair).toBe('differs')
     expect(await install(shell(), node, order)).toMatchObject({ outcome: 'installed', former: undefined })
     expect(await serves(two)).toBe(true)

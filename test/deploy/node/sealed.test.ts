@@ -6,12 +6,14 @@ import { describe, expect, test, vi } from 'vitest'
 import { inspect } from '../../../deploy/inspect.ts'
 import { install, rollback } from '../../../deploy/install.ts'
 import { encode, newToken } from '../../../deploy/node/frame.ts'
+import { serviceSettings } from '../../../deploy/node/service-settings.ts'
 import { sealedProgram } from '../../../deploy/node/program.ts'
 import { fakeNode, shells, snapshot, type FakeNode } from '../../support/fake-node.ts'
 import { hostileTexts } from '../../support/hostile-texts.ts'
 import { certificate, linksIn, linksTo, one, order } from '../../support/installing.ts'
 import { pinnedLines, sealedShell } from '../../support/sealed-shell.ts'
 import { sample } from '../../support/strace.ts'
+import { nginxAlone } from '../../support/nginx-alone.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
 
@@ -86,14 +88,14 @@ describe('what an order can not ask of the installed program', () => {
     using fake = fakeNode()
     fake.lay(one)
     const before = snapshot(fake.root)
-    const node = { ...fake.node, nginx: { ...fake.node.nginx, ...nginx } }
+    const node = { ...fake.node, services: nginxAlone(nginx) }
     const message = `sally: its login takes no other ${setting} than root wrote down there, and the configuration has another`
     const shell = sealedShell(fake)
     for (const act of [() => inspect(shell, node, [certificate]), () => install(shell, node, order)]) {
       await expect(act()).rejects.toMatchObject({
         message,
         left: 'unchanged',
-        detail: `written down there: ${fake.node.nginx[name].join(' ')}`,
+        detail: `written down there: ${fake.node.services['nginx']![name].join(' ')}`,
       })
     }
     expect(fake.calls()).toEqual([])
@@ -108,8 +110,7 @@ describe('what an order can not ask of the installed program', () => {
     const shell = sealedShell(fake)
     const node = { ...fake.node, root: other.root }
     await expect(install(shell, node, order)).rejects.toThrow('takes no other paths.root')
-    const { test: t, reload } = fake.node.nginx
-    const settings = { root: [fake.root, other.root], test: t, reload }
+    const settings = { root: [fake.root, other.root], ...serviceSettings(fake.node.services) }
     const said = await shell.run(encode({ verb: 'inspect', settings }, newToken()))
     expect(said.stdout).toContain(' error inspect unchanged pinned root\n')
     expect(snapshot(other.root)).toEqual(before)
@@ -196,13 +197,20 @@ function installed(fake: FakeNode): string {
 }
 
 function orderOf(fake: FakeNode, verb: 'inspect' | 'rollback', token = newToken()): string {
-  const { root, nginx } = fake.node
-  return encode({ verb, settings: { root, certificate, number: '1', force: 'yes', ...nginx } }, token)
+  const { root, services } = fake.node
+  const settings = { root, certificate, number: '1', force: 'yes', ...serviceSettings(services) }
+  return encode({ verb, settings }, token)
 }
 
 test('what root writes down is compared as it stands', () => {
-  const nginx = { test: ['nginx', '-t'], reload: ['systemctl', 'reload', 'nginx'] }
-  expect(pinnedLines({ root: '/etc/letsencrypt', nginx })).toBe(
-    'root /etc/letsencrypt\ntest nginx\ntest -t\nreload systemctl\nreload reload\nreload nginx\n',
-  )
+  expect(pinnedLines({ root: '/etc/letsencrypt', services: nginxAlone() }).split('\n')).toEqual([
+    'root /etc/letsencrypt',
+    'service nginx',
+    'test nginx nginx',
+    'test nginx -t',
+    'reload nginx systemctl',
+    'reload nginx reload',
+    'reload nginx nginx',
+    '',
+  ])
 })

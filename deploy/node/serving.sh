@@ -1,12 +1,13 @@
 # shellcheck shell=sh
-# nginx as the configuration names it: argument lists, run as they are, never as shell text.
+# What reads certificates, as the configuration names it: argument lists, run as they are, never as shell text.
+# $service is the one that is meant.
 
-# The argument list `$1` of the order, after the words of $2 that shall stand before it.
+# The argument list `$1` of $service in the order, after the words of $2 that shall stand before it.
 configured() {
-  list=$1
+  list="$1 $service"
   shift
   while IFS= read -r line; do
-    case $line in "$list "*) set -- "$@" "${line#* }" ;; esac
+    case $line in "$list "*) set -- "$@" "${line#"$list "}" ;; esac
   done <<END
 $order
 END
@@ -51,17 +52,29 @@ hear() {
   [ "$status" = 0 ]
 }
 
+# Of a service of one's own that systemd does not know, nothing can be said: it is taken to be running.
 running() {
+  pid_file='' programs='' unit=''
+  case $service in
+    nginx) pid_file=/run/nginx.pid programs=nginx unit=nginx ;;
+    haproxy) pid_file=/run/haproxy.pid programs=haproxy ;;
+    apache) pid_file=/run/apache2/apache2.pid programs='apache2 httpd' ;;
+    postfix) pid_file=/var/spool/postfix/pid/master.pid programs=master ;;
+    dovecot) pid_file=/run/dovecot/master.pid programs=dovecot ;;
+    caddy) programs=caddy ;;
+  esac
   pid='' process=''
-  [ ! -r /run/nginx.pid ] || read -r pid </run/nginx.pid
+  [ ! -r "$pid_file" ] || read -r pid <"$pid_file"
   numbered "$pid" && [ -r "/proc/$pid/comm" ] && read -r process <"/proc/$pid/comm"
-  [ "$process" != nginx ] || return 0
+  case " $programs " in *" ${process:-/} "*) return 0 ;; esac
   configured reload unit_of
-  [ "$(systemctl is-active "$unit" 2>/dev/null)" = active ] || pidof nginx >/dev/null 2>&1
+  if [ -n "$unit" ] && [ "$(systemctl is-active "$unit" 2>/dev/null)" = active ]; then return 0; fi
+  # shellcheck disable=SC2086
+  if [ -n "$programs" ]; then pidof $programs >/dev/null 2>&1; else [ -z "$unit" ]; fi
 }
 
 # `systemctl reload openresty` names another unit than nginx.
 unit_of() {
-  unit=nginx
-  case ${1-}/${2-} in systemctl/reload | */systemctl/reload) unit=${3-nginx} ;; esac
+  case ${1-} in systemctl | */systemctl) ;; *) return 0 ;; esac
+  case ${3-} in '' | -*) ;; *) unit=$3 ;; esac
 }

@@ -1,0 +1,58 @@
+import type { Certificate } from './certificate.ts'
+import type { Endpoint, Node } from './node.ts'
+
+/** What reads certificates on a node, and how it is made to read them anew. */
+export interface Service {
+  /** Argument lists, never shell text. */
+  readonly test: readonly string[]
+  readonly reload: readonly string[]
+  /** Where it speaks TLS. */
+  readonly endpoints: readonly Endpoint[]
+}
+
+/** By name, in the order in which they are tested and reloaded. */
+export type Services = Readonly<Record<string, Service>>
+
+export interface KnownService extends Pick<Service, 'test' | 'reload'> {
+  /** Where it speaks TLS unless told. */
+  readonly port: number
+}
+
+/** As Debian's packages have them. A service of another name is one of the user's own. */
+export const knownServices: Readonly<Record<string, KnownService>> = {
+  nginx: { test: ['nginx', '-t'], reload: ['systemctl', 'reload', 'nginx'], port: 443 },
+  apache: { test: ['apachectl', '-t'], reload: ['systemctl', 'reload', 'apache2'], port: 443 },
+  caddy: {
+    test: ['caddy', 'validate', '--config', '/etc/caddy/Caddyfile', '--adapter', 'caddyfile'],
+    reload: ['systemctl', 'reload', 'caddy'],
+    port: 443,
+  },
+}
+
+/** Those of a node that read a certificate; all of them unless it names some. */
+export function servicesFor(node: Node, { services }: Pick<Certificate, 'services'>): Services {
+  if (!services) return node.services
+  return Object.fromEntries(Object.entries(node.services).filter(([name]) => services.includes(name)))
+}
+
+/** Where a node shall serve a certificate, each endpoint once. */
+export function endpointsFor(node: Node, certificate: Pick<Certificate, 'services'>): readonly Endpoint[] {
+  return endpointsOf(servicesFor(node, certificate))
+}
+
+/** Of all these services, each once. */
+export function endpointsOf(services: Services): readonly Endpoint[] {
+  const all = Object.values(services).flatMap(({ endpoints }) => endpoints)
+  return [...new Map(all.map((one) => [JSON.stringify(one), one])).values()]
+}
+
+/** `nginx`, `haproxy and nginx`. */
+export function sayServices(names: readonly string[]): string {
+  return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
+}
+
+/** The unit of systemd that its reload names; else what the service is called. */
+export function unitOf(name: string, service: Service | undefined): string {
+  const [program = '', , unit = '-'] = service?.reload ?? []
+  return /(^|\/)systemctl$/.test(program) && !unit.startsWith('-') ? unit : name
+}
