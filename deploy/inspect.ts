@@ -63,12 +63,17 @@ async function inspectSome(
   return readInspection(answer, node, certificates)
 }
 
-function readInspection(answer: Answer, { services }: Node, certificates: readonly string[]): Inspection {
+function readInspection(
+  answer: Answer,
+  { root, services }: Node,
+  certificates: readonly string[],
+): Inspection {
   const [timer, cron] = answer.last('certbot')?.split(' ') ?? []
   const [writable, blocks, blockSize, inodes, allInodes] = answer.last('disk')?.split(' ') ?? []
   const exchange = answer.last('exchange')
   return {
     ...(answer.program === 'sent' ? {} : { program: answer.program }),
+    root,
     clock: answer.last('clock') ?? '',
     system: printableLine(answer.last('system') ?? ''),
     services: readServices(answer, services),

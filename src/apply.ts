@@ -7,6 +7,7 @@ import type { Fallback } from './fallback.ts'
 import type { Version } from './core/certificate.ts'
 import { CertsError, errorFacts, StateError } from './core/errors.ts'
 import type { ErrorFacts } from './core/errors.ts'
+import { notesOf } from './core/plan.ts'
 import type { CertificatePlan, NodePlan, Plan } from './core/plan.ts'
 import type { CertificateResult, NodeResult, RunResult } from './core/result.ts'
 import { sayParking } from './core/say-parking.ts'
@@ -63,7 +64,9 @@ async function rollOutCertificate(
   const nodes = plan.nodes.map((step) => {
     const { node, from, to } = step
     const result = changed.get(node)
-    return result ? { from, to, ...result } : resultOfUntouched(step)
+    const notes = notesOf(step)
+    const known = result ? { from, to, ...result } : resultOfUntouched(step)
+    return notes.length === 0 ? known : { ...known, notes }
   })
   return { certificate: plan.certificate, issuance, nodes, ...(halted && { halted }) }
 }

@@ -20,7 +20,7 @@ export function recordStep<Done extends { from: number | undefined; to: number }
 ): Promise<Done> {
   const line = { certificate, node: step.node, action: step.action, because: step.because }
   const reloaded = step.action === 'reload' ? { services: sayServices(services) } : {}
-  const facts = { ...numbers(step.from, to), ...reloaded }
+  const facts = { ...numbers(step.from, to), ...reloaded, ...mended(step) }
   return record(app, { ...line, facts }, async () => {
     const done = await act()
     return { done, facts: { ...facts, ...numbers(done.from ?? step.from, done.to) } }
@@ -95,6 +95,12 @@ export async function recordAll<Done>(
 function factsOf(error: unknown): Record<string, string> {
   const left = error instanceof NodeError ? { left: error.left } : {}
   return { ...left, error: error instanceof CertsError ? error.message : 'a fault of certs itself' }
+}
+
+/** How things lay before, so that what was mended by the way can be found again. */
+function mended({ drift }: NodePlan): Record<string, string> {
+  const found = drift.flatMap((one) => (one.kind === 'mend' ? one.because : []))
+  return found.length === 0 ? {} : { mended: found.join('; ') }
 }
 
 function numbers(from: number | undefined, to: number | undefined): Record<string, number> {

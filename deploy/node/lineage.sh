@@ -14,10 +14,13 @@ versioned() {
 }
 
 lineages() {
-  looked='' summed='' leaves=''
+  looked=' . live archive' summed='' leaves=''
+  owned . live archive
   for name in "$@"; do
     [ ! -e "renewal/$name.conf" ] || say renewal "$name"
-    looked="$looked live/$name"
+    looked="$looked live/$name archive/$name"
+    owned "live/$name" "archive/$name"
+    siblings
     for kind in $kinds; do looked="$looked live/$name/$kind.pem"; done
     for kind in cert fullchain; do
       [ ! -f "live/$name/$kind.pem" ] || leaves="$leaves live/$name/$kind.pem"
@@ -33,6 +36,24 @@ lineages() {
   [ -z "$summed" ] || quote sum "$(sha256sum $summed 2>/dev/null)"
   # shellcheck disable=SC2086
   [ -z "$leaves" ] || first_blocks $leaves
+}
+
+# Folders that belong to somebody else than whom this runs as.
+owned() {
+  for path in "$@"; do
+    # shellcheck disable=SC3067
+    [ ! -e "$path" ] || [ -O "$path" ] || say other "$path"
+  done
+}
+
+# certbot makes NAME-0001 when it is asked for NAME with other names or another key type.
+siblings() {
+  set +f
+  for path in "live/$name"-[0-9][0-9][0-9][0-9]; do
+    [ ! -d "$path" ] || say sibling "$name" "${path#live/}"
+    [ ! -e "renewal/${path#live/}.conf" ] || say renewal "${path#live/}"
+  done
+  set -f
 }
 
 odd_in_live() {

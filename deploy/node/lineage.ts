@@ -1,6 +1,7 @@
 import { createPublicKey, X509Certificate } from 'node:crypto'
 import { fileKinds, type FileKind } from '../../src/core/certificate.ts'
-import type { ArchiveFile, Lineage, LiveEntry } from '../../src/core/node.ts'
+import type { ArchiveFile, Folder, Lineage, LiveEntry } from '../../src/core/node.ts'
+import { printableLine } from '../../src/core/printable.ts'
 import type { Answer } from './frame.ts'
 
 /** One line of `stat -c %F/%a/%U:%G/%N`. */
@@ -20,6 +21,8 @@ export function readLineages(answer: Answer, certificates: readonly string[]): R
   const publicKeys = new Map(answer.all('public').map(splitOnce))
   const odd = answer.all('odd').map(splitOnce)
   const renewals = new Set(answer.all('renewal'))
+  const others = new Set(answer.all('other'))
+  const siblings = answer.all('sibling').map(splitOnce)
 
   const read = (certificate: string): Lineage => {
     const at = (kind: FileKind) => `live/${certificate}/${kind}.pem`
@@ -35,11 +38,17 @@ export function readLineages(answer: Answer, certificates: readonly string[]): R
         fullchain: live('fullchain'),
       },
       liveDirectory: directory(seen.get(`live/${certificate}`)),
+      folders: ['.', 'live', 'archive', `live/${certificate}`, `archive/${certificate}`].flatMap((path) =>
+        folder(path, seen.get(path), others.has(path)),
+      ),
       archive: [...seen].flatMap(([path, entry]) => archiveFile(certificate, path, entry, sums.get(path))),
       odd: odd.filter(([name]) => name === certificate).map(([, file]) => file),
       ...(leaf === undefined ? {} : { leaf: pem('CERTIFICATE', leaf) }),
       pair: pair(publicKeys.get(certificate), served),
       renewalFile: renewals.has(certificate),
+      siblings: siblings.flatMap(([of, name]) =>
+        of === certificate ? { name: printableLine(name), renewalFile: renewals.has(name) } : [],
+      ),
     }
   }
   return Object.fromEntries(certificates.map((certificate) => [certificate, read(certificate)]))
@@ -49,7 +58,17 @@ function readStat(line: string): [string, Seen][] {
   const [, type, mode, owner, name] = /^([^/]*)\/([0-7]+)\/([^/]*)\/(.*)$/.exec(line) ?? []
   const [, path, target] = /^'?([^' ]+)'?(?: -> (.*))?$/.exec(name ?? '') ?? []
   if (type === undefined || mode === undefined || owner === undefined || path === undefined) return []
-  return [[path, { type, mode, owner, target: target === undefined ? undefined : unquote(target) }]]
+  return [
+    [
+      path,
+      {
+        type,
+        mode,
+        owner,
+        target: target === undefined ? undefined : printableLine(unquote(target), { max: 4096 }),
+      },
+    ],
+  ]
 }
 
 /** Undoes the quotes that stat puts round a name; what it escapes beyond that stays as it is. */
@@ -94,6 +113,14 @@ function archiveFile(certificate: string, path: string, seen: Seen, sum = ''): A
     const number = versionNumber(certificate, kind, path)
     return number === undefined ? [] : [{ kind, number, sha256: sum, mode: seen.mode, owner: seen.owner }]
   })
+}
+
+function folder(path: string, seen: Seen | undefined, other: boolean): Folder[] {
+  if (seen === undefined) return []
+  const { type, mode, owner, target } = seen
+  const is = target !== undefined ? 'link' : type === 'directory' ? 'directory' : 'other'
+  const foreign = other && !owner.startsWith('root:')
+  return [{ path, is, mode, owner, foreign, ...(target === undefined ? {} : { target }) }]
 }
 
 function directory(seen: Seen | undefined): Lineage['liveDirectory'] {

@@ -33,13 +33,15 @@ sys.exit(ctypes.CDLL(None).syscall(call, -100, one, -100, other, 2) != 0)' "$ren
 switch() {
   sync "$next" live || return 1
   if ! exchange "$next" "$live" 2>/dev/null; then
+    gone=''
+    set --
     for kind in $kinds; do
-      if [ -L "$next/$kind.pem" ]; then
-        mv -f "$next/$kind.pem" "$live/$kind.pem" || return 1
-      else
-        rm -f "$live/$kind.pem" || return 1
-      fi
+      if [ -L "$next/$kind.pem" ]; then set -- "$@" "$next/$kind.pem"; else gone="$gone $live/$kind.pem"; fi
     done
+    # By one process: until it is through, key and chain are of two versions.
+    [ $# = 0 ] || mv -f "$@" "$live/" || return 1
+    # shellcheck disable=SC2086
+    [ -z "$gone" ] || rm -f $gone || return 1
   fi
   sync live "$live"
 }

@@ -1,6 +1,7 @@
 import { fileKinds, readLeaf } from './certificate.ts'
 import type { Leaf } from './certificate.ts'
 import { sayValidity } from './duration.ts'
+import { judgeLayout } from './layout.ts'
 import type { Inspection, Lineage, Served, ServiceState } from './node.ts'
 import { judgeServed } from './served.ts'
 import type { VersionFacts } from './version.ts'
@@ -13,6 +14,8 @@ export type Drift =
   | { readonly kind: 'files'; readonly because: string }
   /** Something a person must mend before this node can be changed. */
   | { readonly kind: 'blocked'; readonly because: string; readonly hint: string; readonly detail?: string }
+  /** Part of a layout that bringing a version puts right by the way. */
+  | { readonly kind: 'mend'; readonly because: string; readonly repair: string }
   /** Nothing to do for us, but worth saying. */
   | { readonly kind: 'notice'; readonly because: string }
 
@@ -22,6 +25,8 @@ export interface DriftInput {
   readonly services?: readonly string[] | undefined
   /** What the node should hold; undefined while it is still to be issued. */
   readonly wanted: VersionFacts | undefined
+  /** The number under which a version is brought; undefined when none is. */
+  readonly to?: number | undefined
   readonly inspection: Inspection
   readonly served: readonly Served[]
   readonly now: Date
@@ -33,8 +38,9 @@ export function findDrift(input: DriftInput): Drift[] {
   return [
     ...servedDrift(input),
     ...(files ? [{ kind: 'files' as const, because: files }] : []),
-    ...blockers(input, lineage, files !== undefined),
-    ...notices(input, lineage),
+    ...blockers(input, files !== undefined),
+    ...(lineage ? judgeLayout({ lineage, inspection: input.inspection, to: input.to }) : []),
+    ...notices(input),
   ]
 }
 
@@ -100,11 +106,7 @@ export function leafOf(lineage: Lineage): Leaf | undefined {
   }
 }
 
-function blockers(
-  { certificate, services, inspection }: DriftInput,
-  lineage: Lineage | undefined,
-  mendable: boolean,
-): Drift[] {
+function blockers({ certificate, services, inspection }: DriftInput, mendable: boolean): Drift[] {
   const used = Object.entries(inspection.services).filter(([name]) => services?.includes(name) ?? true)
   const found: Drift[] = used.flatMap(([name, state]) => blockedBy(name, state, { certificate, mendable }))
   const block = (because: string, hint: string) => found.push({ kind: 'blocked', because, hint })
@@ -119,16 +121,6 @@ function blockers(
   else if (disk.freeInodes === 0)
     block('its file system has no free inodes', 'remove files beside the archive folder')
 
-  const files = fileKinds.filter((kind) => lineage?.live[kind].is === 'file')
-  if (files.length > 0) {
-    const paths = files.map((kind) => `live/${certificate}/${kind}.pem`).join(', ')
-    block(
-      `${paths} is a real file, not a link`,
-      `move it on the node into archive/${certificate}/ under the next free number and link to it`,
-    )
-  }
-  if (lineage?.liveDirectory === 'link')
-    block(`live/${certificate} is itself a link`, 'replace it on the node by the directory it leads to')
   return found
 }
 
@@ -167,14 +159,12 @@ function blockedBy(
   return running ? [] : block(`${name} is not running`, `start it on the node: systemctl start ${unit}`)
 }
 
-function notices({ certificate, inspection }: DriftInput, lineage: Lineage | undefined): Drift[] {
-  const { certbot, program } = inspection
-  const found: string[] = []
-  if ((certbot.timer || certbot.cron) && lineage?.renewalFile) {
-    const by = certbot.timer ? 'certbot.timer' : 'a cron entry'
-    found.push(`certbot is active here for ${certificate} (${by}) and may issue and switch links by itself`)
-  }
-  if (program === 'outdated')
-    found.push('the program installed here is of another version of certs: certs nodes setup, again')
-  return found.map((because) => ({ kind: 'notice', because }))
+function notices({ inspection: { program } }: DriftInput): Drift[] {
+  if (program !== 'outdated') return []
+  return [
+    {
+      kind: 'notice',
+      because: 'the program installed here is of another version of certs: certs nodes setup, again',
+    },
+  ]
 }

@@ -60,12 +60,29 @@ export interface ArchiveFile {
   readonly owner: string
 }
 
+/** A folder as it lies there, not followed when it is a link. */
+export interface Folder {
+  /** `.`, `live`, `archive`, `live/NAME` or `archive/NAME`: below the root. */
+  readonly path: string
+  readonly is: 'directory' | 'link' | 'other'
+  /** Where a link points. */
+  readonly target?: string
+  /** Octal, as `755`. */
+  readonly mode: string
+  /** `user:group`. */
+  readonly owner: string
+  /** It belongs neither to root nor to whom the program runs as. */
+  readonly foreign: boolean
+}
+
 /** What one node holds on disk for one certificate. */
 export interface Lineage {
   readonly certificate: string
   readonly live: Readonly<Record<FileKind, LiveEntry>>
   /** Whether `live/NAME` is a directory, and not a link to one. */
   readonly liveDirectory: 'missing' | 'directory' | 'link' | 'other'
+  /** Those there are of the five that lead to it. */
+  readonly folders: readonly Folder[]
   readonly archive: readonly ArchiveFile[]
   /** Names in archive/NAME and live/NAME that follow no known pattern. */
   readonly odd: readonly string[]
@@ -75,6 +92,8 @@ export interface Lineage {
   readonly pair: 'matches' | 'differs' | 'unknown'
   /** A certbot renewal file for this name exists. */
   readonly renewalFile: boolean
+  /** Lineages that certbot made for the same name, as `NAME-0001`. */
+  readonly siblings: readonly { readonly name: string; readonly renewalFile: boolean }[]
 }
 
 /** How a service is found on a node. */
@@ -92,6 +111,8 @@ export interface ServiceState {
 export interface Inspection {
   /** The program is installed there, for a login that can do nothing else; absent where it was sent along. */
   readonly program?: 'installed' | 'outdated'
+  /** certbot's root there. */
+  readonly root: string
   /** The node's clock, ISO 8601 UTC. */
   readonly clock: string
   readonly system: string

@@ -25,10 +25,11 @@ export function planNode(node: string, { certificate, observed, wanted, to, hold
   const answers = seen?.served[certificate.name] ?? []
   const served = answers.flatMap(({ leaf }) => leaf ?? [])
   if (!seen?.inspection) return planUnreachable(node, served, seen?.error)
-  const drift = findDrift({
+  const found = findDrift({
     certificate: certificate.name,
     services: certificate.services,
     wanted,
+    to,
     inspection: seen.inspection,
     served: answers,
     now: observed.now,
@@ -36,13 +37,10 @@ export function planNode(node: string, { certificate, observed, wanted, to, hold
   const entry = seen.inspection.lineages[certificate.name]?.live.privkey
   const from = entry?.is === 'link' ? entry.number : undefined
   const numbers = { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) }
-  const plan = {
-    node,
-    ...numbers,
-    drift,
-    served,
-    ...decideAction(drift, { wanted: wanted !== undefined, to }),
-  }
+  const decided = decideAction(found, { wanted: wanted !== undefined, to })
+  // What is mended by the way is mended where a version is brought.
+  const drift = decided.action === 'install' ? found : found.filter(({ kind }) => kind !== 'mend')
+  const plan = { node, ...numbers, drift, served, ...decided }
   const held = wanted && isChange(plan) ? heldBack(hold, node, wanted.number) : undefined
   if (!held) return plan
   const because = `version ${held.version} was rolled back at ${sayInstant(held.since)}`

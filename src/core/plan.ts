@@ -107,6 +107,11 @@ export function keepWaiting(plan: NodePlan): NodePlan {
   return { ...left, action: 'waiting' }
 }
 
+/** What is worth knowing of a node, and no reason to change it or to leave it out. */
+export function notesOf({ drift }: NodePlan): string[] {
+  return drift.flatMap((one) => (one.kind === 'notice' ? one.because : []))
+}
+
 export function isChange({ action }: NodePlan): boolean {
   return action === 'install' || action === 'reload' || action === 'roll-back'
 }

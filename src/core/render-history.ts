@@ -39,11 +39,15 @@ export function sayHappening(one: Happening): string {
 const words: Readonly<
   Record<string, readonly [past: string, plain: string, rest: (one: Happening, facts: Facts) => string]>
 > = {
-  install: ['changed', 'change', (one, facts) => `live/${one.certificate}${on(one)}${move(facts)}`],
+  install: [
+    'changed',
+    'change',
+    (one, facts) => `live/${one.certificate}${on(one)}${move(facts)}${mended(facts)}`,
+  ],
   'roll-back': [
     'rolled back',
     'roll back',
-    (one, facts) => `live/${one.certificate}${on(one)}${move(facts)}`,
+    (one, facts) => `live/${one.certificate}${on(one)}${move(facts)}${mended(facts)}`,
   ],
   reload: [
     'reloaded',
@@ -117,6 +121,11 @@ function on({ node }: Happening): string {
 
 function sayTxt(facts: Facts): string {
   return `TXT ${facts['name']} in zone ${facts['zone']} by ${facts['provider']}`
+}
+
+/** How it lay before. */
+function mended({ mended: before }: Facts): string {
+  return before === undefined ? '' : ` (before: ${before})`
 }
 
 function move({ from, to }: Facts): string {

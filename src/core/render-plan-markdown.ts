@@ -37,7 +37,7 @@ function renderCertificate(plan: CertificatePlan, now: Date): string {
     0,
     plan.issuance.kind === 'refuse' ? 1 : undefined,
   )
-  const notes = plan.nodes.flatMap(notesOf)
+  const notes = plan.nodes.flatMap(linesOf)
   const list = [...issuance, ...notes].map(
     (line) => `- ${escapeMarkdown(line.replace(/^ *([-+=~!] )?/, ''))}`,
   )
@@ -51,8 +51,11 @@ function renderCertificate(plan: CertificatePlan, now: Date): string {
     .join('\n\n')
 }
 
-function notesOf({ node, drift }: NodePlan): string[] {
-  return drift.flatMap((one) => (one.kind === 'notice' ? `note: ${node}: ${one.because}` : []))
+function linesOf({ node, drift }: NodePlan): string[] {
+  return drift.flatMap((one) => {
+    if (one.kind === 'notice') return `note: ${node}: ${one.because}`
+    return one.kind === 'mend' ? `mend: ${node}: ${one.because}: ${one.repair}` : []
+  })
 }
 
 function renderError({ message, detail, hints }: ErrorFacts, what: string): string {

@@ -2,7 +2,7 @@ import { sayCount } from './count.ts'
 import { sayInstant } from './duration.ts'
 import { table } from './paint.ts'
 import type { Paint } from './paint.ts'
-import { hasChanges, hasProblems, isChange, parkingOf } from './plan.ts'
+import { hasChanges, hasProblems, isChange, notesOf, parkingOf } from './plan.ts'
 import { renderIssuance } from './render-issuance.ts'
 import { sayHold } from './hold.ts'
 import type { CertificatePlan, NodePlan, Plan } from './plan.ts'
@@ -25,8 +25,8 @@ export function needsWords({ issuance, nodes }: CertificatePlan): boolean {
   )
 }
 
-function hasNotice({ drift }: NodePlan): boolean {
-  return drift.some(({ kind }) => kind === 'notice')
+function hasNotice(step: NodePlan): boolean {
+  return notesOf(step).length > 0
 }
 
 function renderCertificate(plan: CertificatePlan, now: Date, paint: Paint): string {
@@ -66,14 +66,16 @@ export function sayAction({ action, from, to }: NodePlan): string {
   }
 }
 
-function renderNotes({ node, action, drift, error }: NodePlan, paint: Paint): string[] {
+function renderNotes(step: NodePlan, paint: Paint): string[] {
+  const { node, action, drift, error } = step
   const hints = [
     ...(error?.hints ?? []),
     ...drift.flatMap((one) => (one.kind === 'blocked' && action === 'blocked' ? one.hint : [])),
   ].map((hint) => `  hint: ${node}: ${hint}`)
   const details = drift.flatMap((one) => (one.kind === 'blocked' && one.detail ? one.detail.split('\n') : []))
-  const notices = drift.flatMap((one) =>
-    one.kind === 'notice' ? `  ${paint('yellow', 'note')}: ${node}: ${one.because}` : [],
+  const notices = notesOf(step).map((note) => `  ${paint('yellow', 'note')}: ${node}: ${note}`)
+  const mends = drift.flatMap((one) =>
+    one.kind === 'mend' ? `  ${paint('dim', 'mend')}: ${node}: ${one.because}: ${one.repair}` : [],
   )
   const blocked =
     action === 'none'
@@ -81,7 +83,7 @@ function renderNotes({ node, action, drift, error }: NodePlan, paint: Paint): st
           one.kind === 'blocked' ? `  ${paint('yellow', 'note')}: ${node}: ${one.because}` : [],
         )
       : []
-  return [...details.map((line) => `      ${paint('dim', line)}`), ...hints, ...notices, ...blocked]
+  return [...details.map((line) => `      ${paint('dim', line)}`), ...hints, ...mends, ...notices, ...blocked]
 }
 
 /** `Plan: 1 version to issue, 4 nodes to change: first a, then b and c.` or why there is nothing to do. */

@@ -19,7 +19,11 @@ function renderCertificate(result: CertificateResult, paint: Paint): string {
     node.because,
   ])
   const grid = rows.length === 0 ? [] : table([header, ...rows], '  ')
-  return [paint('bold', result.certificate), ...grid, '', ...sayIssuer(result), sayResult(result)].join('\n')
+  const notes = result.nodes.flatMap(({ node, notes: said = [] }) =>
+    said.map((note) => `${paint('yellow', 'note')}: ${node}: ${note}`),
+  )
+  const lines = [...grid, '', ...sayIssuer(result), sayResult(result), ...notes]
+  return [paint('bold', result.certificate), ...lines].join('\n')
 }
 
 /** Worth a word when it was not the first CA. */

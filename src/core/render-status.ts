@@ -6,7 +6,7 @@ import type { Served } from './node.ts'
 import { table } from './paint.ts'
 import type { Paint } from './paint.ts'
 import type { NodeObservation, Observed } from './observed.ts'
-import { parkingOf } from './plan.ts'
+import { notesOf, parkingOf } from './plan.ts'
 import type { CertificatePlan, NodePlan, Plan } from './plan.ts'
 import { sayParking } from './say-parking.ts'
 
@@ -47,6 +47,9 @@ function renderCertificate(
   const hints = [
     ...(parked ? sayLines(sayParking(certificate, parked)) : []),
     ...nodes.flatMap(({ held }) => (held ? `hint: ${sayHold(certificate, held)}` : [])).slice(0, 1),
+    ...nodes.flatMap((node) =>
+      notesOf(node).map((note) => `${paint('yellow', 'note')}: ${node.node}: ${note}`),
+    ),
   ].map((line) => `  ${line}`)
   return [`${paint('bold', certificate)}: ${head}${due}`, ...table([header, ...rows], '  '), ...hints].join(
     '\n',

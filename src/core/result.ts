@@ -15,6 +15,8 @@ export interface NodeResult {
   /** What was seen, or why it was not run: one line. */
   readonly because: string
   readonly error?: ErrorFacts | undefined
+  /** What is worth knowing of the node beside: a certbot that is at work there. */
+  readonly notes?: readonly string[] | undefined
 }
 
 export interface CertificateResult {

@@ -39,14 +39,6 @@ function planNode(node: string, { certificate, toVersion }: RollBackRequest, obs
   if (!seen?.inspection) return planUnreachable(node, served, seen?.error)
   const { inspection } = seen
   const lineage = inspection.lineages[certificate.name]
-  const found = {
-    certificate: certificate.name,
-    services: certificate.services,
-    wanted: undefined,
-    inspection,
-    served: answers,
-  }
-  const drift = findDrift({ ...found, now: observed.now })
   const entry = lineage?.live.privkey
   const from = entry?.is === 'link' ? entry.number : undefined
   const complete = lineage ? completeVersions(lineage) : []
@@ -56,9 +48,18 @@ function planNode(node: string, { certificate, toVersion }: RollBackRequest, obs
     return spki === undefined ? undefined : withdrawal?.blocked.get(spki)
   }
   const to = toVersion ?? complete.findLast((number) => number < (from ?? 0) && !blockedKey(number))
+  const drift = findDrift({
+    certificate: certificate.name,
+    services: certificate.services,
+    wanted: undefined,
+    to,
+    inspection,
+    served: answers,
+    now: observed.now,
+  })
   const base = {
     node,
-    drift,
+    drift: drift.filter(({ kind }) => kind !== 'mend' || to !== from),
     served,
     ...(from === undefined ? {} : { from }),
     ...(to === undefined ? {} : { to }),

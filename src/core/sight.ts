@@ -107,7 +107,11 @@ function describeLineage(node: string, lineage: Lineage): Fact[] {
   const numbers = [...new Set(archive.map(({ number }) => number))].toSorted((a, b) => a - b)
   const files = archive.map(({ kind, number, sha256: sum }) => `${kind}${number} ${sum}`).toSorted()
   const held = numbers.length === 0 ? 'empty' : `versions ${numbers.join(', ')} (${digest(files.join('\n'))})`
+  const folders = lineage.folders.map(({ path, is, mode, owner }): Fact => {
+    return [`${node}: the folder ${path}`, `a ${is}, ${mode} ${owner}`]
+  })
   return [
+    ...folders,
     [`${node}: live/${certificate}`, sayLive(lineage)],
     [`${node}: archive/${certificate}`, held],
   ]

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
@@ -104,10 +104,18 @@ describe.for(shells)('on %s', (sh) => {
         fullchain: { is: 'missing' },
       },
       liveDirectory: 'missing',
+      folders: ['.', 'live', 'archive'].map((path) => ({
+        path,
+        is: 'directory',
+        mode: '700',
+        owner: 'root:root',
+        foreign: false,
+      })),
       archive: [],
       odd: [],
       pair: 'unknown',
       renewalFile: false,
+      siblings: [],
     })
   })
 
@@ -134,6 +142,32 @@ describe.for(shells)('on %s', (sh) => {
     symlinkSync('elsewhere', fake.path('live', certificate))
     const again = await inspect(fake.shell({ sh }), fake.node, [certificate])
     expect(again.lineages[certificate]?.liveDirectory).toBe('link')
+  })
+
+  test('tells whose folders they are, who may write there, and of lineages that certbot made beside', async () => {
+    using fake = fakeNode()
+    fake.lay(one)
+    chmodSync(fake.path('live'), 0o777)
+    chownSync(fake.path('archive', certificate), 65534, 0)
+    rmSync(fake.path('live', certificate), { recursive: true })
+    symlinkSync('elsewhere', fake.path('live', certificate))
+    for (const name of ['0001', '0002', '1', 'cdn'])
+      mkdirSync(fake.path('live', `${certificate}-${name}`), { recursive: true })
+    writeFileSync(fake.path('renewal', `${certificate}-0002.conf`), '')
+    const { root, lineages } = await inspect(fake.shell({ sh }), fake.node, [certificate])
+    expect(root).toBe(fake.root)
+    const { folders, siblings } = lineages[certificate]!
+    expect(folders).toMatchObject([
+      { path: '.', is: 'directory', foreign: false },
+      { path: 'live', mode: '777', foreign: false },
+      { path: 'archive', owner: 'root:root', foreign: false },
+      { path: `live/${certificate}`, is: 'link', target: 'elsewhere' },
+      { path: `archive/${certificate}`, is: 'directory', owner: 'nobody:root', foreign: true },
+    ])
+    expect(siblings).toEqual([
+      { name: `${certificate}-0001`, renewalFile: false },
+      { name: `${certificate}-0002`, renewalFile: true },
+    ])
   })
 
   test('reads the certificates nginx is told to use, and nothing else of its configuration', async () => {

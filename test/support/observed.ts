@@ -1,6 +1,6 @@
 import { fileKinds } from '../../src/core/certificate.ts'
 import type { Certificate, FileKind, Leaf } from '../../src/core/certificate.ts'
-import type { Inspection, Lineage, LiveEntry, Served, ServiceState } from '../../src/core/node.ts'
+import type { Folder, Inspection, Lineage, LiveEntry, Served, ServiceState } from '../../src/core/node.ts'
 import type { NodeObservation, Observed, OrderUnderWay } from '../../src/core/observed.ts'
 import type { VersionFacts } from '../../src/core/version.ts'
 import type { RolloutSettings } from '../../src/core/waves.ts'
@@ -73,12 +73,14 @@ export function lineage(live: number, change: Partial<Lineage> = {}): Lineage {
     certificate: name,
     live: Object.fromEntries(fileKinds.map((kind) => [kind, link(kind, live)])) as Lineage['live'],
     liveDirectory: 'directory',
+    folders: ['.', 'live', 'archive', `live/${name}`, `archive/${name}`].map((path) => folder(path)),
     archive: numbers.flatMap((number) =>
       fileKinds.map((kind) => ({ kind, number, sha256: sum(kind, number), mode: '600', owner: 'root:root' })),
     ),
     odd: [],
     pair: 'matches',
     renewalFile: false,
+    siblings: [],
     ...change,
   }
 }
@@ -89,8 +91,13 @@ export function serviceState(change: Partial<ServiceState> = {}): ServiceState {
   return { unit: 'nginx', installed: true, running: true, test, ...change }
 }
 
+export function folder(path: string, change: Partial<Folder> = {}): Folder {
+  return { path, is: 'directory', mode: '700', owner: 'root:root', foreign: false, ...change }
+}
+
 export function inspection(held: Lineage, change: Partial<Inspection> = {}): Inspection {
   return {
+    root: '/etc/letsencrypt',
     clock: now.toISOString(),
     system: 'Linux 6.1.0 x86_64',
     services: { nginx: serviceState() },

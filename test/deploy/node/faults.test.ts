@@ -162,7 +162,7 @@ test.skipIf(straceMissing)(
       for (const kind of ['privkey', 'cert', 'chain', 'fullchain']) {
         expect(first(new RegExp(`fsync\\(.*\\.stage/${kind}2\\.pem>\\) += 0`))).toBeLessThan(linked)
       }
-      const moved = first(/RENAME_EXCHANGE\) = 0$|rename.*\/privkey\.pem", .*"live\/[^.].*\) = 0$/)
+      const moved = first(/RENAME_EXCHANGE\) = 0$|rename.*\.next\/privkey\.pem", .*privkey\.pem".*\) = 0$/)
       expect(linked).toBeLessThan(moved)
       expect(first(new RegExp(`fsync\\(.*archive/${certificate}>\\) += 0`))).toBeLessThan(moved)
       expect(first(new RegExp(`fsync\\(.*live/\\.${certificate}\\.next>\\) += 0`))).toBeLessThan(moved)

@@ -1,0 +1,165 @@
+import { describe, expect, test } from 'vitest'
+import type { FileKind } from '../../src/core/certificate.ts'
+import { judgeLayout } from '../../src/core/layout.ts'
+import { makePlan } from '../../src/core/make-plan.ts'
+import type { Inspection, Lineage, LiveEntry } from '../../src/core/node.ts'
+import { plainPaint } from '../../src/core/paint.ts'
+import { renderPlan } from '../../src/core/render-plan.ts'
+import * as fleet from '../support/observed.ts'
+
+const live = `live/${fleet.name}`
+const archive = `archive/${fleet.name}`
+
+/** One line for each thing that is found, version 8 being brought to a node on version 2. */
+function found(change: Partial<Lineage>, seen: Partial<Inspection> = {}): string[] {
+  const lineage = fleet.lineage(2, change)
+  return judgeLayout({ lineage, inspection: fleet.inspection(lineage, seen), to: 8 }).map((one) => {
+    const then = one.kind === 'mend' ? one.repair : one.kind === 'blocked' ? one.hint : ''
+    return [one.kind, one.because, then].filter((part) => part !== '').join(' | ')
+  })
+}
+
+function links(change: Partial<Record<FileKind, LiveEntry>>): Partial<Lineage> {
+  return { live: { ...fleet.lineage(2).live, ...change } }
+}
+
+const to = (target: string, change: object = {}): LiveEntry => ({ is: 'link', target, ...change })
+const sum = { sha256: 'x' }
+
+test('of what certbot leaves there is nothing to say', () => {
+  expect(found({})).toEqual([])
+})
+
+test.each<[string, Partial<Record<FileKind, LiveEntry>>, string]>([
+  ['missing', { chain: { is: 'missing' } }, `${live}/chain.pem is missing`],
+  [
+    'a link that dangles',
+    { chain: to('../../archive/gone/chain9.pem') },
+    `${live}/chain.pem points to nothing (../../archive/gone/chain9.pem)`,
+  ],
+  ['a link to itself', { chain: to('chain.pem') }, `${live}/chain.pem leads in a circle (chain.pem)`],
+  [
+    'an absolute link',
+    { privkey: to(`/etc/letsencrypt/${archive}/privkey2.pem`, { number: 2, ...sum }) },
+    `${live}/privkey.pem is an absolute link (/etc/letsencrypt/${archive}/privkey2.pem)`,
+  ],
+  [
+    'a link that leaves the archive',
+    { privkey: to('/root/media.key', sum) },
+    `${live}/privkey.pem points elsewhere than to an ${archive} (/root/media.key)`,
+  ],
+  [
+    'a link on a way of its own',
+    { privkey: to(`../../live/../${archive}/privkey2.pem`, { number: 2, ...sum }) },
+    `${live}/privkey.pem is not the link that certbot makes (../../live/../${archive}/privkey2.pem)`,
+  ],
+])('%s is named with where it led, and is mended by any install', (_what, change, because) => {
+  expect(found(links(change))).toEqual([`mend | ${because} | becomes a link to version 8`])
+})
+
+test('a circle of links is told from links that dangle', () => {
+  const circle = { cert: to('./chain.pem'), chain: to('fullchain.pem'), fullchain: to('cert.pem') }
+  expect(found(links(circle)).map((line) => line.split(' | ')[1])).toEqual([
+    `${live}/cert.pem leads in a circle (./chain.pem)`,
+    `${live}/chain.pem leads in a circle (fullchain.pem)`,
+    `${live}/fullchain.pem leads in a circle (cert.pem)`,
+  ])
+})
+
+test('links to several versions are told as one thing', () => {
+  expect(found(links({ privkey: fleet.link('privkey', 1) }))).toEqual([
+    `mend | ${live} mixes versions 1 and 2 | all of it becomes version 8`,
+  ])
+})
+
+test('half versions, gaps and other names in the archive are told with what the number rule does', () => {
+  const files = fleet.lineage(2).archive.filter(({ kind, number }) => kind !== 'chain' || number !== 2)
+  const seven = { kind: 'privkey' as const, number: 7, sha256: 'x', mode: '600', owner: 'root:root' }
+  expect(found({ archive: [...files, seven], odd: ['privkey01.pem', 'old'] })).toEqual([
+    `mend | version 2 in ${archive} is not complete: no chain | it stays, and version 8 is above it`,
+    `mend | version 7 in ${archive} is not complete: no cert, chain, fullchain | it stays, and version 8 is above it`,
+    `mend | ${archive} has no version 3 to 6 | the gap stays; the new number is 8`,
+    `mend | ${live} and ${archive} hold privkey01.pem, old too | left as it is`,
+  ])
+})
+
+describe('blocked, since others could change what is put there', () => {
+  const folders = (path: string, change: object) => ({
+    folders: fleet.lineage(2).folders.map((one) => (one.path === path ? { ...one, ...change } : one)),
+  })
+  test.each([
+    [
+      folders('live', { mode: '777' }),
+      'live can be written by others (mode 777)',
+      'chmod go-w /etc/letsencrypt/live',
+    ],
+    [
+      folders('.', { mode: '2775' }),
+      '/etc/letsencrypt can be written by others (mode 2775)',
+      'chmod go-w /etc/letsencrypt',
+    ],
+    [
+      folders(archive, { owner: 'bob:bob', foreign: true }),
+      `${archive} belongs to bob:bob`,
+      `chown root: /etc/letsencrypt/${archive}`,
+    ],
+  ])('%#: %s', (change, because, command) => {
+    expect(found(change)).toEqual([`blocked | ${because} | as root there: ${command}`])
+  })
+  test('a folder that is itself a link, but for the root', () => {
+    const target = '/srv/certs'
+    expect(found(folders('archive', { is: 'link', target, mode: '777' }))).toEqual([
+      'blocked | archive is itself a link (/srv/certs) | replace it on the node by the directory it leads to',
+    ])
+    expect(found(folders('.', { is: 'link', target, mode: '777' }))).toEqual([])
+  })
+})
+
+test('a key that every user can reach is named, and not one behind a folder that is closed', () => {
+  const files = fleet.lineage(2).archive.map((file) => ({ ...file, mode: '644' }))
+  expect(found({ archive: files })).toEqual([])
+  const folders = fleet.lineage(2).folders.map((one) => ({ ...one, mode: '755' }))
+  expect(found({ archive: files, folders })).toEqual([
+    `notice | every user there may read ${archive}/privkey1.pem, ${archive}/privkey2.pem; as root there: chmod o-rwx /etc/letsencrypt/${archive}/privkey1.pem /etc/letsencrypt/${archive}/privkey2.pem`,
+  ])
+})
+
+test('a certbot that is at work is named with what it will do and how to stop it, one that is not is not', () => {
+  const certbot = { timer: false, cron: true }
+  const siblings = [
+    { name: `${fleet.name}-0001`, renewalFile: true },
+    { name: `${fleet.name}-0002`, renewalFile: false },
+  ]
+  const conf = `/etc/letsencrypt/renewal/${fleet.name}`
+  expect(found({ renewalFile: true, siblings }, { certbot })).toEqual([
+    `notice | certbot renews ${fleet.name} here too (cron): it issues beside certs, and moves the links in ${live} to its own version; to stop it, as root there: mv ${conf}.conf ${conf}.conf.off`,
+    `notice | ${live}-0001 is another lineage for ${fleet.name}, and certbot renews it (cron); to stop it, as root there: mv ${conf}-0001.conf ${conf}-0001.conf.off`,
+    `mend | ${live}-0002 is another lineage for ${fleet.name} | left as it is; certs audit says whether anything reads it`,
+  ])
+  expect(found({ renewalFile: true })).toEqual([])
+})
+
+test('the plan says of a node what is mended by the way, and of one that is right nothing of it', () => {
+  const chain = to('../../archive/gone/chain9.pem')
+  const odd = ['privkeyX.pem']
+  const messy = fleet.lineage(2, { ...links({ chain }), odd })
+  const sally = { ...fleet.nodeAt(2), inspection: fleet.inspection(messy) }
+  const esme = { ...fleet.nodeAt(3), inspection: fleet.inspection(fleet.lineage(3, { odd })) }
+  const observed = fleet.observe({ ...fleet.fleetAt(3), sally, esme }, [fleet.version(3)])
+  const plan = makePlan(
+    { certificates: [fleet.certificate], rollout: fleet.rollout, forceRenew: false },
+    observed,
+  )
+  expect(renderPlan(plan, plainPaint)).toMatchInlineSnapshot(`
+    "media.hachyderm.io
+      = keep version 3, valid for 89 days
+      = cdn-frankfurt-1  version 3      it serves it, and its files are right
+      = cdn-fremont-1    version 3      it serves it, and its files are right
+      ~ sally            version 2 → 3  it serves a certificate by R10, expired 10 hours ago
+      = esme             version 3      it serves it, and its files are right
+      mend: sally: live/media.hachyderm.io/chain.pem points to nothing (../../archive/gone/chain9.pem): becomes a link to version 3
+      mend: sally: live/media.hachyderm.io and archive/media.hachyderm.io hold privkeyX.pem too: left as it is
+
+    Plan: 1 node to change."
+  `)
+})
