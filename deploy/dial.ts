@@ -21,9 +21,10 @@ export async function dial(address: string, port: number, options: DialOptions):
   using _ = signal && addAbortListener(signal, () => socket.destroy(signal.reason as Error))
   try {
     await new Promise<void>((resolve, reject) => {
-      socket.once('connect', resolve).once('error', reject)
+      // It stays: who is reset before its user listens is found destroyed, and must not end the process.
+      socket.once('connect', resolve).on('error', reject)
     })
-    return socket.removeAllListeners('error')
+    return socket
   } finally {
     clearTimeout(timer)
   }

@@ -14,3 +14,6 @@ export function atMost(most: number): <Result>(work: () => Promise<Result>) => P
     }
   }
 }
+
+/** Nodes that are looked at side by side: delays are hidden, and a large fleet needs no more memory than this many. */
+export const nodesAtOnce = 100

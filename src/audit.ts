@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { audit as auditNode } from '../deploy/audit.ts'
 import type { App } from './app.ts'
-import { atMost } from './at-most.ts'
+import { atMost, nodesAtOnce } from './at-most.ts'
 import { makeAudit, viewAll } from './core/audit.ts'
 import type { Audit, AuditedNode } from './core/audit.ts'
 import { canonicalAddress, judgeName, namesOf } from './core/audit-names.ts'
@@ -41,7 +41,8 @@ export async function audit(
 ): Promise<{ audit: Audit; views: readonly NodeView[] }> {
   const certificates = Object.values(app.settings.certificates)
   const folders = [...new Set([...usualFolders, ...scope.folders])]
-  const nodes = await Promise.all(scope.nodes.map((node) => lookInto(app, node, folders)))
+  const inTurn = atMost(nodesAtOnce)
+  const nodes = await Promise.all(scope.nodes.map((node) => inTurn(() => lookInto(app, node, folders))))
   const views = viewAll(nodes, certificates)
   const look = createLook(app)
   const [fleet, names] = await Promise.all([

@@ -1,5 +1,6 @@
 import { inspect } from '../deploy/inspect.ts'
 import type { App } from './app.ts'
+import { atMost, nodesAtOnce } from './at-most.ts'
 import type { CaSettings } from './config/settings.ts'
 import type { Certificate } from './core/certificate.ts'
 import { findDrift } from './core/drift.ts'
@@ -43,6 +44,7 @@ function proofsOf({ settings }: App): Proof[] {
 export async function checkAll(app: App): Promise<CheckFinding[]> {
   const { settings, store } = app
   const looks = createPreflight(app)
+  const inTurn = atMost(nodesAtOnce)
   const certificates = Object.values(settings.certificates)
   const nodes = Object.values(settings.nodes)
   const configured = `${sayCount(certificates.length, 'certificate')}, ${sayCount(nodes.length, 'node')}`
@@ -59,7 +61,7 @@ export async function checkAll(app: App): Promise<CheckFinding[]> {
     ...app.cas.all.map(({ directory }) => attempt('CA', directory, () => askCa(looks, directory))),
     ...certificates.map((certificate) => askProofs(app, looks, certificate)),
     ...proofsOf(app).flatMap((proof) => app.cas.all.map((ca) => checkCaa(app, looks, { proof, ca }))),
-    ...nodes.map((node) => attempt('node', node.name, () => askNode(app, node))),
+    ...nodes.map((node) => inTurn(() => attempt('node', node.name, () => askNode(app, node)))),
   ]
   return (await Promise.all<CheckFinding | CheckFinding[]>(checks)).flat()
 }

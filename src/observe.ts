@@ -2,6 +2,7 @@ import { inspect } from '../deploy/inspect.ts'
 import { programPrefix } from '../deploy/node/program.ts'
 import { handshake } from '../deploy/verify.ts'
 import type { App } from './app.ts'
+import { atMost, nodesAtOnce } from './at-most.ts'
 import { issuerOf } from './acme/issuers.ts'
 import { judgeAttempts } from './core/backoff.ts'
 import type { Certificate, Leaf } from './core/certificate.ts'
@@ -33,7 +34,7 @@ export interface Selection {
   readonly mayChange?: boolean
 }
 
-/** Looks at everything side by side: nodes from inside and outside, the store, DNS where an issuance is due. */
+/** Looks at everything side by side: nodes, a hundred at a time, from inside and outside, the store, DNS where an issuance is due. */
 export async function observe(app: App, selection: Selection): Promise<Observed> {
   const now = app.io.now()
   const names = [...new Set(selection.certificates.flatMap(({ nodes }) => nodes))]
@@ -41,6 +42,7 @@ export async function observe(app: App, selection: Selection): Promise<Observed>
   const looks = () => (opened ??= import('./preflight.ts').then((module) => module.createPreflight(app)))
   const chosen = names.filter((name) => selection.only?.includes(name) ?? true)
   const { certificates: selected, history = selection.toVersion !== undefined } = selection
+  const inTurn = atMost(nodesAtOnce)
   const recalling = recallStored(app, { certificates: selected, history })
   const reading = readCas(app)
   const observeOne = async (certificate: Certificate): Promise<CertificateObservation> => {
@@ -53,7 +55,9 @@ export async function observe(app: App, selection: Selection): Promise<Observed>
     })
   }
   const [nodes, certificates, cas] = await Promise.all([
-    Promise.all(chosen.map(async (name) => [name, await observeNode(app, name, selection)] as const)),
+    Promise.all(
+      chosen.map(async (name) => [name, await inTurn(() => observeNode(app, name, selection))] as const),
+    ),
     Promise.all(selected.map(async (one) => [one.name, await observeOne(one)] as const)),
     reading,
   ])

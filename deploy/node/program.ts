@@ -14,6 +14,7 @@ export type Program = keyof typeof parts
 export const programs = Object.keys(parts) as Program[]
 
 const texts = new Map<string, string>()
+const prefixes = new Map<Program, string>()
 
 function read(part: string): string {
   const known = texts.get(part) ?? readFileSync(new URL(`./${part}.sh`, import.meta.url), 'utf8')
@@ -31,7 +32,9 @@ export function programText(program: Program = 'rollout'): string {
  * then fits into the first flights of a TCP connection.
  */
 export function programPrefix(program: Program = 'rollout'): string {
-  return bare(programText(program))
+  const known = prefixes.get(program) ?? bare(programText(program))
+  prefixes.set(program, known)
+  return known
 }
 
 /**

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import type { NodeError } from '../../src/core/errors.ts'
 import { causeOf } from '../../src/core/cause.ts'
 import {
@@ -13,15 +13,30 @@ import {
 import { type Hop, hopError, placeOf } from './hop.ts'
 
 /** A file that is not there yet knows nobody. */
-export async function readKnownHosts(hop: Hop): Promise<KnownHost[]> {
+export async function readKnownHosts(hop: Hop): Promise<readonly KnownHost[]> {
   const { knownHosts } = hop.target
   try {
-    return parseKnownHosts(await readFile(knownHosts, 'utf8'))
+    const { ino, mtimeMs, size } = await stat(knownHosts)
+    const state = [ino, mtimeMs, size].join()
+    const known = read.get(knownHosts)
+    if (known?.state === state) return await known.entries
+    const entries = readFile(knownHosts, 'utf8').then(parseKnownHosts)
+    read.set(knownHosts, { state, entries })
+    return await entries
   } catch (error) {
+    read.delete(knownHosts)
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
     throw hopError(hop, 'connect', { message: `read ${knownHosts} failed: ${causeOf(error)}`, cause: error })
   }
 }
+
+interface Read {
+  readonly state: string
+  readonly entries: Promise<readonly KnownHost[]>
+}
+
+/** A large fleet has a large file, which each of its logins needs: what it says is kept once, while it stays as it is. */
+const read = new Map<string, Read>()
 
 export interface Verifier {
   /** For ssh2's `hostVerifier`, which takes everything but exactly `false` for yes, and asks again at each rekey. */

@@ -7,7 +7,7 @@ import { createVerifier, readKnownHosts, type Verifier } from './host-key.ts'
 import type { Hop } from './hop.ts'
 import { type Identity, readIdentity, type Ssh2 } from './identity.ts'
 import { withStream } from './reach.ts'
-import { whyNoLogin } from './refusal.ts'
+import { lostEarly, whyNoLogin } from './refusal.ts'
 import { spareRoundTrips } from './round-trips.ts'
 
 /** Milliseconds. */
@@ -99,6 +99,8 @@ async function enter(
   }
   using _ = addAbortListener(signal, () => client.destroy())
   try {
+    // Its end came while key and known_hosts were read; nobody would be told of it again.
+    if (stream.destroyed || !stream.readable) throw new Error(lostEarly)
     client.connect({
       sock: stream,
       username: hop.target.user,

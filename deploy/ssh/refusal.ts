@@ -14,6 +14,9 @@ export class Dropped extends Error {
   }
 }
 
+/** What ssh2 says of a connection that ends before it has begun. */
+export const lostEarly = 'Connection lost before handshake'
+
 export interface Failure {
   /** ssh2's error. */
   readonly cause: unknown
@@ -45,10 +48,7 @@ export function whyNoLogin(hop: Hop, failure: Failure): NodeError | Dropped {
       cause,
     })
   }
-  if (
-    !keyed &&
-    (message === 'Connection lost before handshake' || code === 'ECONNRESET' || code === 'EPIPE')
-  ) {
+  if (!keyed && (message === lostEarly || code === 'ECONNRESET' || code === 'EPIPE')) {
     return new Dropped(dropped(hop, cause))
   }
   if (message.includes('no matching')) return nothingInCommon(hop, { message, known })

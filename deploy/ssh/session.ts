@@ -37,7 +37,9 @@ export function startSession(login: Login, { sudo, prefix, openMs }: SessionStar
   let alive = true
   const command = sudo ? 'sudo -n /bin/sh -s' : '/bin/sh -s'
   const opened = openChannel(login, { command, openMs }, (channel) => {
-    channel.write(`printf '\\n%s\\n' ${marker}\n${prefix}`)
+    channel.write(`printf '\\n%s\\n' ${marker}\n`)
+    // By itself: joined, there would be a copy for each session that waits.
+    if (prefix !== '') channel.write(prefix)
     const ended = listen(channel, transcript, (tooMuch) => {
       stopped.resolve({ kind: 'flooded' })
       // sshd stops within one window (2 MB) of being asked to; who does not is no sshd.

@@ -1,6 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { chmod, copyFile, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createConnect, type SshOptions } from '../../deploy/ssh.ts'
@@ -255,6 +256,28 @@ describe('a connection', () => {
     expect(error.message).toMatch(/drops connections before they begin/)
     expect(tries).toBe(4)
   })
+
+  test.each(['closed', 'reset'] as const)(
+    'that is %s while we still read our own files is one that was dropped, and harms nothing else',
+    async (how) => {
+      await using fake = await startFakeSshd()
+      let ended = 0
+      await using closing = await startPlain((socket) => {
+        ended += 1
+        if (how === 'reset') setTimeout(() => socket.resetAndDestroy(), 5)
+        else socket.destroy()
+      })
+      const pipe = join(dirname(fake.knownHosts), 'pipe')
+      await run('mkfifo', [pipe])
+      const node = fake.node()
+      const failing = failure({ ...node, ssh: { ...node.ssh, port: closing.port, knownHosts: pipe } }, quick)
+      await expect.poll(() => ended).toBe(1)
+      await sleep(50)
+      await writeFile(pipe, '')
+      expect((await failing).message).toMatch(/drops connections before they begin \(4 tries\)/)
+      expect(ended).toBe(4)
+    },
+  )
 
   test('to what is no sshd says so', async () => {
     await using fake = await startFakeSshd()
