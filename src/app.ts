@@ -9,18 +9,21 @@ import { openCas } from './cas.ts'
 import type { Cas } from './cas.ts'
 import { loadConfig } from './config/load.ts'
 import type { Settings } from './config/settings.ts'
-import type { Certificate, Version } from './core/certificate.ts'
+import type { Certificate, PublicVersion, Version } from './core/certificate.ts'
 import type { Emit } from './core/event.ts'
+import { ConfigError } from './core/errors.ts'
+import type { Secret } from './core/secret.ts'
 import type { Reason } from './core/withdrawal.ts'
 import type { Solver } from './dns/solver.ts'
 import type { Io } from './io.ts'
-import { resolveSecret } from './secrets.ts'
+import { resolvePrivateSecret, resolveSecret } from './secrets.ts'
 import { openMemory } from './memory.ts'
 import type { Memory } from './memory.ts'
 import { openRenewalInformation } from './renewal-information.ts'
 import type { RenewalInformation } from './renewal-information.ts'
 import { openFiles } from './state/files.ts'
 import type { Store } from './state/store.ts'
+import { openVault } from './state/vault.ts'
 import { openWithdrawals } from './withdrawals.ts'
 import type { Withdrawals } from './withdrawals.ts'
 
@@ -47,8 +50,10 @@ export interface App extends AsyncDisposable {
   /** Takes up or begins the order at the CA with this directory, and returns the stored version. */
   issue(certificate: Certificate, number: number, at: IssueAt): Promise<Version>
   /** Tells the CA that issued it; nothing else. */
-  revoke(version: Version, reason: Reason): Promise<void>
+  revoke(version: PublicVersion, reason: Reason): Promise<void>
   readonly accountKey: AccountKey
+  /** What opens sealed keys. Throws ConfigError when it is not configured or can't be read. */
+  readIdentity(): Promise<Secret>
   /** Removes TXT records that an earlier run left behind. */
   sweepTxt(): Promise<void>
   /** Takes the one lock that every changing run needs. Throws LockedError. */
@@ -89,7 +94,13 @@ export async function openApp(io: Io, options: AppOptions): Promise<App> {
     uid,
     providers,
   })
-  const store = await openFiles(settings.state)
+  const { folder, encryptTo, identity } = settings.state
+  let identityRead: Promise<Secret> | undefined
+  const readIdentity =
+    identity === undefined
+      ? undefined
+      : () => (identityRead ??= resolvePrivateSecret(identity, 'state.identity', env))
+  const store = await openFiles(folder, openVault({ recipients: encryptTo, identity: readIdentity }))
   const memory = openMemory({ store, now, signal })
   const withdrawals = openWithdrawals(store)
   const fleet = createFleet(createConnect({ agentSocket: env['SSH_AUTH_SOCK'] }), { signal, urgent })
@@ -151,6 +162,10 @@ export async function openApp(io: Io, options: AppOptions): Promise<App> {
       const issuers = await cas.issuersOf(version)
       const acmes = await Promise.all(issuers.map(({ directory }) => cas.settings(directory)))
       await revoke({ version, reason, acmes }, { store, emit, now, signal, run })
+    },
+    async readIdentity() {
+      if (!readIdentity) throw new ConfigError('state.identity is not configured')
+      return readIdentity()
     },
     accountKey: {
       async find(directory) {

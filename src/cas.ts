@@ -3,7 +3,7 @@ import { issuerOf } from './acme/issuers.ts'
 import type { CaSettings, Settings } from './config/settings.ts'
 import type { AcmeSettings } from './core/acme.ts'
 import { readLeaf } from './core/certificate.ts'
-import type { Version } from './core/certificate.ts'
+import type { PublicVersion } from './core/certificate.ts'
 import { ConfigError } from './core/errors.ts'
 import { resolveSecret } from './secrets.ts'
 import type { Environment } from './secrets.ts'
@@ -21,7 +21,7 @@ export interface Cas {
    * The CA that issued a version; all of them where none is on record, the likeliest first. Throws ConfigError when it
    * is not configured.
    */
-  issuersOf(version: Version): Promise<readonly CaSettings[]>
+  issuersOf(version: PublicVersion): Promise<readonly CaSettings[]>
   /** PEM of the roots that issued chains lead to, or the word `system` for the machine's own. */
   roots(): Promise<string>
 }

@@ -10,12 +10,13 @@ import type { ErrorFacts } from './core/errors.ts'
 import type { Inspection, Node } from './core/node.ts'
 import type { CaaLock } from './core/caa-lock.ts'
 import { printableLine } from './core/printable.ts'
+import { checkKeys } from './check-keys.ts'
 import { createPreflight } from './preflight.ts'
 import type { PreflightLooks, Proof } from './preflight.ts'
 import { lookAtStanding } from './standing.ts'
 
 export interface CheckFinding {
-  readonly what: 'configuration' | 'state' | 'secret' | 'CA' | 'DNS' | 'CAA' | 'node'
+  readonly what: 'configuration' | 'state' | 'keys' | 'secret' | 'CA' | 'DNS' | 'CAA' | 'node'
   readonly on: string
   readonly said: string
   readonly error?: ErrorFacts
@@ -57,6 +58,7 @@ export async function checkAll(app: App): Promise<CheckFinding[]> {
       await store.list('orders')
       return 'readable'
     }),
+    askKeys(app),
     ...Object.keys(settings.dns).map((name) => attempt('secret', `dns.${name}`, () => askSecret(app, name))),
     ...app.cas.all.map(({ directory }) => attempt('CA', directory, () => askCa(looks, directory))),
     ...certificates.map((certificate) => askProofs(app, looks, certificate)),
@@ -64,6 +66,17 @@ export async function checkAll(app: App): Promise<CheckFinding[]> {
     ...nodes.map((node) => inTurn(() => attempt('node', node.name, () => askNode(app, node)))),
   ]
   return (await Promise.all<CheckFinding | CheckFinding[]>(checks)).flat()
+}
+
+/** How private keys lie in the state. */
+async function askKeys(app: App): Promise<CheckFinding> {
+  let warning: ErrorFacts | undefined
+  const finding = await attempt('keys', app.store.place, async () => {
+    const found = await checkKeys(app)
+    warning = found.warning
+    return found.said
+  })
+  return { ...finding, ...(warning && { warning }) }
 }
 
 /** Where TXT records would be written, or whether those that stay are there. */

@@ -35,7 +35,16 @@ export async function lookAhead(
   const locating = isStanding(certificate)
     ? looking.then((seen) => seen.at(-1)?.standing ?? [])
     : locateChallenges(app, certificate)
-  const [challenges, preflight, atCas] = await Promise.all([locating, looks.dns(locating), looking])
+  const [challenges, dns, keys, atCas] = await Promise.all([
+    locating,
+    looks.dns(locating),
+    looks.keys(),
+    looking,
+  ])
+  const preflight = {
+    refusals: [...keys.refusals, ...dns.refusals],
+    warnings: [...keys.warnings, ...dns.warnings],
+  }
   return { challenges, preflight, looks: atCas }
 }
 

@@ -36,7 +36,7 @@ export async function lookFromOutside(
 
 async function newestStored({ store }: App, name: string): Promise<VersionFacts | undefined> {
   const newest = (await store.listVersions(name)).at(-1)
-  const version = newest === undefined ? undefined : await store.getVersion(name, newest)
+  const version = newest === undefined ? undefined : await store.getPublicVersion(name, newest)
   return version && versionFacts(version)
 }
 

@@ -28,6 +28,8 @@ export interface PreflightLooks {
   locks(proofs: readonly Proof[]): Promise<CaaLock[]>
   /** Whether the name servers of a zone answer for it. */
   servers(zone: string): Promise<Preflight>
+  /** What keeps the key of a new version from being sealed, or a sealed one from being opened. */
+  keys(): Promise<Preflight>
   /** What of the DNS would stop or disturb an issuance by any CA, found out before anything is ordered. */
   dns(locating: Promise<readonly ChallengeObservation[]>): Promise<Preflight>
   /** What would stop or disturb an issuance by the CA with this directory. */
@@ -87,6 +89,10 @@ export function createPreflight(app: App): PreflightLooks {
     locks,
     servers,
     at,
+    keys: once(async () => {
+      const proved = await settle(() => app.store.keys.prove())
+      return 'failed' in proved ? refusing(proved.failed) : nothing
+    }),
     async dns(locating) {
       const zones = new Set((await locating).flatMap((one) => ('zone' in one ? one.zone : [])))
       return join(await Promise.all([...zones].map(servers)))

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { ConfigError } from './core/errors.ts'
 import { Secret } from './core/secret.ts'
@@ -19,6 +19,32 @@ export async function resolveSecret(source: SecretSource, where: string, env: En
   const trimmed = value.replace(/\r?\n$/, '')
   if (trimmed === '') throw new ConfigError(`reading the secret ${where} failed: it is empty`)
   return new Secret(trimmed)
+}
+
+/** The same for what opens all else: a file that other users may read is refused. */
+export async function resolvePrivateSecret(
+  source: SecretSource,
+  where: string,
+  env: Environment,
+): Promise<Secret> {
+  await refuseOpenFile(source, where)
+  return resolveSecret(source, where, env)
+}
+
+/**
+ * Throws ConfigError when it is a file that other users may read. As OpenSSH does it, files of other owners are their
+ * business (systemd's credentials are root's, and show a group).
+ */
+export async function refuseOpenFile(source: SecretSource, where: string): Promise<void> {
+  const file = typeof source === 'object' && 'file' in source ? source.file : undefined
+  const found = file === undefined ? undefined : await stat(file).catch(() => undefined)
+  if (found && found.uid === process.getuid?.() && (found.mode & 0o077) !== 0) {
+    const mode = (found.mode & 0o777).toString(8).padStart(3, '0')
+    throw new ConfigError(
+      `reading the secret ${where} from ${file} failed: its mode ${mode} lets other users read it`,
+      { hint: [`chmod 600 ${file}`, 'if others could read it, make a new identity and seal all keys to it'] },
+    )
+  }
 }
 
 async function readSource(source: SecretSource, where: string, env: Environment): Promise<string> {

@@ -52,7 +52,7 @@ export async function recallStored(
   }
 }
 
-/** Key and chain are read where there are nodes to compare them with. */
+/** Chain and the key's sum are read where there are nodes to compare them with. */
 async function readVersions(
   store: Store,
   { name, nodes }: Certificate,
@@ -62,7 +62,7 @@ async function readVersions(
   const { number, leaf } = found.version
   if (!history && nodes.length === 0) return [{ number, leaf: readLeaf(leaf), chain: [], files: {} }]
   const numbers = history ? await store.listVersions(name) : [number]
-  const versions = await Promise.all(numbers.map((one) => store.getVersion(name, one)))
+  const versions = await Promise.all(numbers.map((one) => store.getPublicVersion(name, one)))
   return versions.flatMap((version) => (version ? versionFacts(version) : []))
 }
 

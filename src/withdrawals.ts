@@ -1,7 +1,8 @@
-import { createPublicKey } from 'node:crypto'
-import { readLeaf, sha256 } from './core/certificate.ts'
-import type { Version } from './core/certificate.ts'
+import { readLeaf } from './core/certificate.ts'
+import type { PublicVersion } from './core/certificate.ts'
 import { StateError } from './core/errors.ts'
+import { spkiOf as spkiOfKey } from './core/kept-key.ts'
+import type { KeptKey } from './core/kept-key.ts'
 import type { BlockedKey, ReplacementAsked, Withdrawal } from './core/withdrawal.ts'
 import type { Store } from './state/store.ts'
 
@@ -10,8 +11,8 @@ export interface Withdrawals {
   /** Read once for all certificates. */
   recall(): Promise<(certificate: string) => Withdrawal>
   /** Written once; a key that is blocked stays so. Resolves to what is on record. */
-  block(version: Version, key: BlockedKey): Promise<BlockedKey>
-  revoked(version: Version, at: string): Promise<void>
+  block(version: PublicVersion, key: BlockedKey): Promise<BlockedKey>
+  revoked(version: PublicVersion, at: string): Promise<void>
   ask(certificate: string, asked: ReplacementAsked): Promise<void>
   /** The certificate has a new version: nothing is asked for any more. */
   settle(certificate: string): Promise<void>
@@ -21,7 +22,7 @@ export interface Withdrawals {
 
 export function openWithdrawals(store: Store): Withdrawals {
   const keyOf = (spki: string) => `blocked-keys/${spki}`
-  const spkiOf = ({ leaf }: Version) => readLeaf(leaf).spki
+  const spkiOf = ({ leaf }: PublicVersion) => readLeaf(leaf).spki
 
   return {
     async recall() {
@@ -62,10 +63,9 @@ export function openWithdrawals(store: Store): Withdrawals {
     settle: (certificate) => store.remove(`replacements/${certificate}`),
 
     async refuseOrder(certificate) {
-      const order = await store.get<{ readonly key: string }>(`orders/${certificate}`)
+      const order = await store.get<{ readonly key: KeptKey }>(`orders/${certificate}`)
       if (!order) return
-      const spki = createPublicKey(order.value.key).export({ type: 'spki', format: 'der' })
-      if (!(await store.get(keyOf(sha256(spki))))) return
+      if (!(await store.get(keyOf(spkiOfKey(order.value.key))))) return
       throw new StateError(
         `issuing ${certificate} failed: the order under way is for a key that is blocked`,
         {

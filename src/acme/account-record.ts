@@ -1,5 +1,6 @@
 import type { AcmeSettings } from '../core/acme.ts'
 import { sha256 } from '../core/certificate.ts'
+import type { KeptKey } from '../core/kept-key.ts'
 import type { Store } from '../state/store.ts'
 
 /**
@@ -10,8 +11,8 @@ export interface AccountRecord {
   readonly directory: string
   /** The external binding's key identifier. */
   readonly kid?: string | undefined
-  /** PKCS#8 PEM; stored before the CA hears of it. */
-  readonly key: string
+  /** Stored before the CA hears of it. */
+  readonly key: KeptKey
   /** Absent until the CA has answered. */
   readonly url?: string | undefined
   /** There while a rotation is not over: nobody knows yet which of both keys the CA takes. */
@@ -19,8 +20,8 @@ export interface AccountRecord {
 }
 
 export interface NextKey {
-  /** PKCS#8 PEM; stored before the CA hears of it. */
-  readonly key: string
+  /** Stored before the CA hears of it. */
+  readonly key: KeptKey
   /** When the CA was last asked to take it, or was about to be; ISO 8601. */
   readonly at: string
 }
@@ -43,6 +44,11 @@ export async function openAccountFile(store: Store, settings: AcmeSettings): Pro
       value = record
     },
   }
+}
+
+/** For messages. */
+export function sayKeyOf({ directory }: Pick<AccountRecord, 'directory'>): string {
+  return `the key of the account at ${new URL(directory).host}`
 }
 
 /** Every account that there is a record of, whether or not the configuration names its CA. */

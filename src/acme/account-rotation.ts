@@ -1,5 +1,6 @@
 import type { AcmeSettings } from '../core/acme.ts'
 import { AcmeError, CertsError } from '../core/errors.ts'
+import type { KeptKey } from '../core/kept-key.ts'
 import type { Store } from '../state/store.ts'
 import {
   type AccountFile,
@@ -8,6 +9,7 @@ import {
   listAccounts,
   type NextKey,
   openAccountFile,
+  sayKeyOf,
 } from './account-record.ts'
 import { type Ca, isRefusal, openCa } from './ca.ts'
 import { type IssueDeps, journaled } from './issuance.ts'
@@ -65,7 +67,7 @@ export async function rotateAccountKey(
     const options = { settings, pace: { ...defaultPace, ...deps.pace } }
     await refuseUnlessOffered(before, { ...deps, ...options })
     const next: NextKey = {
-      key: before.next?.key ?? (await generateKey('ecdsa-p256')),
+      key: before.next?.key ?? (await store.keys.keep(await generateKey('ecdsa-p256'))),
       at: now().toISOString(),
     }
     await file.save({ ...before, next })
@@ -93,7 +95,7 @@ export async function settleRotation(
   const { value } = file
   if (value?.next === undefined || value.url === undefined) return
   const { next, ...record } = value
-  using fresh = openWith(next.key, value, { ...deps, ...options })
+  using fresh = await openWith(next.key, value, { ...deps, ...options })
   const facts = {
     directory: value.directory,
     account: value.url,
@@ -107,7 +109,7 @@ export async function settleRotation(
   }
   const sinceMs = deps.now().getTime() - Date.parse(next.at)
   if (sinceMs < inFlightMs) return
-  using old = openWith(value.key, value, { ...deps, ...options })
+  using old = await openWith(value.key, value, { ...deps, ...options })
   if (!(await old.answersAccount())) return
   const at = deps.now().toISOString()
   const error = 'the CA has not taken the new key, which is forgotten'
@@ -120,7 +122,7 @@ async function refuseUnlessOffered(
   record: AccountRecord,
   options: RotationDeps & RotationOptions,
 ): Promise<void> {
-  using ca = openWith(record.key, record, options)
+  using ca = await openWith(record.key, record, options)
   if ((await ca.directory()).keyChange !== undefined) return
   throw new AcmeError(`${stepOf(record)} failed: it takes no new keys by ACME`, { hint: untouched })
 }
@@ -136,13 +138,14 @@ async function changeKey(file: AccountFile, deps: RotationDeps, options: ChangeO
   if (value?.next === undefined) throw new Error('no key to change to')
   const { next, ...record } = value
   const { pace } = options
-  using old = openWith(value.key, value, { ...deps, ...options })
-  using fresh = openWith(next.key, value, { ...deps, ...options })
+  using old = await openWith(value.key, value, { ...deps, ...options })
+  using fresh = await openWith(next.key, value, { ...deps, ...options })
+  const nextKey = await deps.store.keys.open(next.key, sayKeyOf(value))
   let { maybeTaken } = options
   const attempt = async (): Promise<void> => {
     if (maybeTaken && (await fresh.answersAccount())) return
     try {
-      await old.changeKey(next.key)
+      await old.changeKey(nextKey)
     } catch (error) {
       if (maybeTaken && isRefusal(error) && (await fresh.answersAccount())) return
       maybeTaken ||= !isRefusal(error)
@@ -181,12 +184,13 @@ async function answers(ca: Ca): Promise<boolean> {
   return ca.answersAccount().catch(() => false)
 }
 
-function openWith(
-  accountKey: string,
-  { url }: AccountRecord,
-  { settings, now, signal, pace }: RotationDeps & RotationOptions,
-): Ca {
-  return openCa({ settings, accountKey, accountUrl: url, now, signal, pace })
+async function openWith(
+  key: KeptKey,
+  record: AccountRecord,
+  { settings, store, now, signal, pace }: RotationDeps & RotationOptions,
+): Promise<Ca> {
+  const accountKey = await store.keys.open(key, sayKeyOf(record))
+  return openCa({ settings, accountKey, accountUrl: record.url, now, signal, pace })
 }
 
 function stepOf({ directory }: AccountRecord): string {

@@ -1,6 +1,6 @@
 import type { AcmeSettings } from '../core/acme.ts'
 import type { Store } from '../state/store.ts'
-import { inTurn, openAccountFile } from './account-record.ts'
+import { inTurn, openAccountFile, sayKeyOf } from './account-record.ts'
 import { type RotationDeps, settleRotation } from './account-rotation.ts'
 import { type Ca, openCa } from './ca.ts'
 import { journaled } from './issuance.ts'
@@ -24,10 +24,11 @@ export async function openAccount(deps: RotationDeps, options: AccountOptions): 
     const record = file.value ?? {
       directory: settings.directory,
       kid: settings.eab?.kid,
-      key: await generateKey('ecdsa-p256'),
+      key: await store.keys.keep(await generateKey('ecdsa-p256')),
     }
     if (file.value === undefined) await file.save(record)
-    const ca = openCa({ settings, accountKey: record.key, accountUrl: record.url, now, signal, pace })
+    const accountKey = await store.keys.open(record.key, sayKeyOf(record))
+    const ca = openCa({ settings, accountKey, accountUrl: record.url, now, signal, pace })
     if (record.url !== undefined) return ca
     try {
       const url = await register(ca, deps, options)

@@ -5,7 +5,7 @@ import { journaled } from './issuance.ts'
 import { backoffMs, pause } from './pace.ts'
 import { isRetryable } from './transport.ts'
 import type { Order } from './wire.ts'
-import { recordOf, type Work } from './work.ts'
+import { openKey, recordOf, type Work } from './work.ts'
 
 /**
  * Asks the CA to issue. When the outcome is unknown, the order is looked at instead of sending it again: from the
@@ -13,7 +13,7 @@ import { recordOf, type Work } from './work.ts'
  */
 export async function finalize(work: Work, order: Order, attempt: number): Promise<Order> {
   const { ca, names, deps, pace, certificate, file } = work
-  const csr = await createCsr(names, recordOf(work).key)
+  const csr = await createCsr(names, await openKey(work))
   await file.update({ finalizing: true })
   const send = async (): Promise<Order> => {
     try {
@@ -39,7 +39,8 @@ export async function finalize(work: Work, order: Order, attempt: number): Promi
 /** Downloads the certificate, takes the preferred chain, and lets through only what was ordered. */
 export async function download(work: Work, url: string): Promise<Issued> {
   const { ca, names, settings, deps } = work
-  const { key, keyType } = recordOf(work)
+  const { keyType } = recordOf(work)
+  const key = await openKey(work)
   const check = (pem: string): Issued =>
     checkIssued(pem, { key, keyType, names, now: deps.now(), roots: settings.caBundle })
 

@@ -2,6 +2,7 @@ import type { AcmeSettings } from '../core/acme.ts'
 import type { Certificate, Version } from '../core/certificate.ts'
 import { AcmeError } from '../core/errors.ts'
 import { type Issued, RefusedCertificate } from '../core/issued.ts'
+import { Secret } from '../core/secret.ts'
 import { openAccount } from './account.ts'
 import { explainInvalid, proveControl } from './challenges.ts'
 import { download, finalize } from './delivery.ts'
@@ -9,13 +10,13 @@ import { sayError, type IssueDeps, journaled } from './issuance.ts'
 import { recordIssuer } from './issuers.ts'
 import { generateKey } from './key.ts'
 import { createOrder, currentOrder, settle } from './order.ts'
-import { markUnderWay, openOrderFile, storedVersion, versionOf } from './order-record.ts'
+import { isStored, markUnderWay, openOrderFile } from './order-record.ts'
 import type { OrderFile, OrderRecord } from './order-record.ts'
 import { defaultPace, type Pace } from './pace.ts'
 import { keepLeftovers } from './sweep.ts'
 import { removeTxt } from './txt.ts'
 import type { Order } from './wire.ts'
-import { DeadOrder, recordOf, retire, sameNames, type Work } from './work.ts'
+import { DeadOrder, openKey, recordOf, retire, sameNames, type Work } from './work.ts'
 
 export interface IssueRequest {
   readonly certificate: Certificate
@@ -44,10 +45,11 @@ export async function issue(request: IssueRequest, deps: IssueDeps): Promise<Ver
   const { challenge: method } = certificate
   const base = { certificate: certificate.name, names, method, settings, deps, pace, file }
 
-  const finished = file.value && (await storedVersion(store, file.value))
-  if (finished !== undefined) {
+  const record = file.value
+  if (record !== undefined && (await isStored(store, record))) {
     await finish(base)
-    if (number <= finished.number) return finished
+    const finished = number <= record.number && (await store.getVersion(certificate.name, record.number))
+    if (finished) return finished
   }
   using ca = await openAccount(deps, { settings, certificate: certificate.name, pace })
   const work: Work = { ...base, ca }
@@ -56,7 +58,8 @@ export async function issue(request: IssueRequest, deps: IssueDeps): Promise<Ver
     await ca.directory()
     const tookUp = await openRecord(work, request)
     const { leaf, chain, facts } = await obtain(work, tookUp)
-    const version = versionOf(recordOf(work), { leaf, chain })
+    const key = new Secret(await openKey(work))
+    const version = { certificate: certificate.name, number: recordOf(work).number, key, leaf, chain }
     await noteIssuer(work, version)
     const act = { certificate: certificate.name, action: 'version-store', facts: { number } }
     await journaled(deps, act, () => store.addVersion(version))
@@ -100,7 +103,7 @@ async function openRecord(work: Work, { certificate, number }: IssueRequest): Pr
     return true
   }
   if (before !== undefined) await abandon(work, before)
-  const key = await generateKey(keyType)
+  const key = await work.deps.store.keys.keep(await generateKey(keyType))
   await file.save({
     certificate: certificate.name,
     directory,

@@ -1,6 +1,8 @@
-import { createHash, createPublicKey, generateKeyPair } from 'node:crypto'
+import { createHash, generateKeyPair } from 'node:crypto'
 import { promisify } from 'node:util'
 import type { KeyType } from '../core/certificate.ts'
+import { publicKeyOf } from '../core/kept-key.ts'
+import type { KeptKey } from '../core/kept-key.ts'
 
 const generate = promisify(generateKeyPair)
 
@@ -11,8 +13,8 @@ export async function generateKey(type: KeyType): Promise<string> {
 }
 
 /** SHA-256 of the public key as a JWK, base64url (RFC 7638), by which a key may be told from others in public. */
-export function thumbprintOf(key: string): string {
-  const { kty, crv, x, y, e, n } = createPublicKey(key).export({ format: 'jwk' })
+export function thumbprintOf(key: KeptKey): string {
+  const { kty, crv, x, y, e, n } = publicKeyOf(key).export({ format: 'jwk' })
   // The required members alone, in alphabetical order, as section 3 wants them.
   const members = kty === 'RSA' ? { e, kty, n } : { crv, kty, x, y }
   return createHash('sha256').update(JSON.stringify(members)).digest('base64url')

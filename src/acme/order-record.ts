@@ -1,5 +1,7 @@
-import type { KeyType, Version } from '../core/certificate.ts'
-import { Secret } from '../core/secret.ts'
+import { readLeaf } from '../core/certificate.ts'
+import type { KeyType } from '../core/certificate.ts'
+import { spkiOf } from '../core/kept-key.ts'
+import type { KeptKey } from '../core/kept-key.ts'
 import type { PlacedRecord } from '../dns/solver.ts'
 import type { Store } from '../state/store.ts'
 
@@ -14,8 +16,8 @@ export interface OrderRecord {
   /** Sorted. */
   readonly names: readonly string[]
   readonly keyType: KeyType
-  /** PKCS#8 PEM; stored before the CA hears of the order. */
-  readonly key: string
+  /** Stored before the CA hears of the order. */
+  readonly key: KeptKey
   /** The version's number, as of the last run. */
   readonly number: number
   /** Absent until newOrder was answered, and after the order has died. */
@@ -63,17 +65,10 @@ export async function listOrders(store: Store): Promise<string[]> {
   return (await store.list('orders')).map((key) => key.slice('orders/'.length))
 }
 
-/** The version this record led to, when a run died between storing it and removing the record. */
-export async function storedVersion(store: Store, record: OrderRecord): Promise<Version | undefined> {
-  const version = await store.getVersion(record.certificate, record.number)
-  return version?.key.reveal().trim() === record.key.trim() ? version : undefined
-}
-
-export function versionOf(
-  { certificate, number, key }: OrderRecord,
-  parts: Pick<Version, 'leaf' | 'chain'>,
-): Version {
-  return { certificate, number, key: new Secret(key), leaf: parts.leaf, chain: parts.chain }
+/** Whether the version this record leads to is stored: a run died between storing it and removing the record. */
+export async function isStored(store: Store, { certificate, number, key }: OrderRecord): Promise<boolean> {
+  const version = await store.getPublicVersion(certificate, number)
+  return version !== undefined && readLeaf(version.leaf).spki === spkiOf(key)
 }
 
 const underWay = new WeakMap<Store, Set<string>>()

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import type { AcmeSettings } from '../core/acme.ts'
-import type { Version } from '../core/certificate.ts'
-import { AcmeError } from '../core/errors.ts'
+import type { PublicVersion } from '../core/certificate.ts'
+import { AcmeError, StateError } from '../core/errors.ts'
 import { reasonCodes, type Reason } from '../core/withdrawal.ts'
 import { accountUrl, openAccount } from './account.ts'
 import { type Ca, openCa } from './ca.ts'
@@ -9,7 +9,7 @@ import { type IssueDeps, journaled } from './issuance.ts'
 import { defaultPace } from './pace.ts'
 
 export interface RevokeRequest {
-  readonly version: Version
+  readonly version: PublicVersion
   readonly reason: Reason
   /** The CA that issued it; several where it is not known, of which one took its order. */
   readonly acmes: readonly AcmeSettings[]
@@ -53,10 +53,14 @@ async function revokeAt(request: Revocation, deps: RevokeDeps): Promise<void> {
   })
 }
 
-async function revokeByKey(request: Revocation, { now, signal, pace }: RevokeDeps): Promise<void> {
+async function revokeByKey(request: Revocation, deps: RevokeDeps): Promise<void> {
+  const { store, now, signal, pace } = deps
+  const { certificate, number } = request.version
+  const version = await store.getVersion(certificate, number)
+  if (!version) throw new StateError(`version ${number} of ${certificate} is gone from ${store.place}`)
   // An external binding belongs to the account, which has no part in this.
   const settings = { ...request.acme, eab: undefined }
-  const accountKey = request.version.key.reveal()
+  const accountKey = version.key.reveal()
   using ca = openCa({ settings, accountKey, now, signal, pace: { ...defaultPace, ...pace } })
   await send(ca, request)
 }

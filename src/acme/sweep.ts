@@ -1,7 +1,7 @@
 import type { PlacedRecord } from '../dns/solver.ts'
 import type { Store } from '../state/store.ts'
 import type { IssueDeps } from './issuance.ts'
-import { isUnderWay, listOrders, openOrderFile, storedVersion } from './order-record.ts'
+import { isStored, isUnderWay, listOrders, openOrderFile } from './order-record.ts'
 import { defaultPace } from './pace.ts'
 import { mergeRecords, removeTxt } from './txt.ts'
 
@@ -37,7 +37,7 @@ export async function sweepTxt(deps: SweepDeps): Promise<void> {
   for (const certificate of await listOrders(store)) {
     if (isUnderWay(store, certificate)) continue
     const file = await openOrderFile(store, certificate)
-    if (file.value === undefined || (await storedVersion(store, file.value)) === undefined) continue
+    if (file.value === undefined || !(await isStored(store, file.value))) continue
     await keepLeftovers(store, certificate, file.value.records)
     await file.remove()
   }

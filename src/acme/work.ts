@@ -28,6 +28,11 @@ export function recordOf({ file, certificate }: Work): OrderRecord {
   return file.value
 }
 
+/** Of the version to come; PKCS#8 PEM. Throws ConfigError where it is sealed and there is no identity for it. */
+export function openKey(work: Work): Promise<string> {
+  return work.deps.store.keys.open(recordOf(work).key, `the key of the order of ${work.certificate}`)
+}
+
 /** Forgets the CA's order and keeps the key and the TXT intents. */
 export async function retire({ file }: Work): Promise<void> {
   await file.update({ orderUrl: undefined, finalizing: undefined })

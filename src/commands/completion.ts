@@ -17,6 +17,7 @@ const verbs = [
   'revoke',
   'export',
   'account',
+  'state',
   'nodes',
   'providers',
   'init',
@@ -29,6 +30,7 @@ const scripts: Readonly<Record<string, string>> = {
   local current=\${COMP_WORDS[COMP_CWORD]}
   if [ "$COMP_CWORD" -eq 1 ]; then COMPREPLY=($(compgen -W '${verbs.join(' ')}' -- "$current"))
   elif [ "$COMP_CWORD" -eq 2 ] && [ "\${COMP_WORDS[1]}" = account ]; then COMPREPLY=($(compgen -W 'create rotate' -- "$current"))
+  elif [ "$COMP_CWORD" -eq 2 ] && [ "\${COMP_WORDS[1]}" = state ]; then COMPREPLY=($(compgen -W 'seal unseal' -- "$current"))
   elif [ "$COMP_CWORD" -eq 2 ] && [ "\${COMP_WORDS[1]}" = nodes ]; then COMPREPLY=($(compgen -W 'trust setup adopt' -- "$current"))
   else COMPREPLY=($(compgen -W '${options.join(' ')}' -- "$current")); fi
 }
@@ -39,6 +41,7 @@ _arguments '1:command:(${verbs.join(' ')})' '*:argument:(${options.join(' ')})'
 `,
   fish: `complete -c certs -n __fish_use_subcommand -f -a '${verbs.join(' ')}'
 complete -c certs -n '__fish_seen_subcommand_from account' -f -a 'create rotate'
+complete -c certs -n '__fish_seen_subcommand_from state' -f -a 'seal unseal'
 complete -c certs -n '__fish_seen_subcommand_from nodes' -f -a 'trust setup adopt'
 ${options.map((option) => `complete -c certs -l ${option.slice(2)}`).join('\n')}
 `,

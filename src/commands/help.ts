@@ -24,6 +24,8 @@ Keys
   revoke NAME          replace a version, then revoke it; its key is blocked for ever
   export NAME          one version with its key, as a PEM or PKCS#12 file
   account rotate [CA]  give our account at the CA a new key
+  state seal           seal every private key in the state folder by age
+  state unseal         bring them back into the clear
 
 Set up
   init                 write a commented certs.config.ts

@@ -3,6 +3,8 @@ export const template = `import type { Config } from 'certs'
 export default {
   // Issued versions, the account key and the journal. Keep a backup of it.
   state: '/var/lib/certs',
+  // The same with private keys sealed by age; make an identity: age-keygen -o identity.txt
+  // state: { folder: '/var/lib/certs', encryptTo: ['age1…'], identity: { file: 'identity.txt' } },
 
   acme: {
     // letsencrypt, letsencrypt-staging, google, zerossl, or an https URL.

@@ -1,5 +1,5 @@
 import type { App } from '../app.ts'
-import type { Certificate, Version } from '../core/certificate.ts'
+import type { Certificate, PublicVersion } from '../core/certificate.ts'
 import { readLeaf } from '../core/certificate.ts'
 import { sayCount } from '../core/count.ts'
 import { sayValidity } from '../core/duration.ts'
@@ -89,8 +89,8 @@ function chooseReason(given: string | undefined): Reason {
   throw new ConfigError(`--reason "${given}" is not known`, { hint })
 }
 
-async function readVersion({ store }: App, name: string, number: number): Promise<Version> {
-  const version = await store.getVersion(name, number)
+async function readVersion({ store }: App, name: string, number: number): Promise<PublicVersion> {
+  const version = await store.getPublicVersion(name, number)
   if (version) return version
   const known = (await store.listVersions(name)).join(', ') || 'none'
   throw new StateError(`version ${number} of ${name} is not stored in ${store.place}`, {
@@ -100,7 +100,7 @@ async function readVersion({ store }: App, name: string, number: number): Promis
 
 interface Revoking {
   readonly certificate: Certificate
-  readonly version: Version
+  readonly version: PublicVersion
   readonly reason: Reason
 }
 
@@ -116,7 +116,7 @@ function say({ certificate, version, reason }: Revoking, invocation: Invocation,
 /** Before all else, so that whatever happens next the key does not come back. The first reason stands. */
 async function block(
   { withdrawals, store, io, run }: App,
-  version: Version,
+  version: PublicVersion,
   reason: Reason,
 ): Promise<BlockedKey> {
   const { certificate, number } = version

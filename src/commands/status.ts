@@ -1,3 +1,4 @@
+import type { App } from '../app.ts'
 import { makePlan } from '../core/make-plan.ts'
 import { hasChanges, hasProblems } from '../core/plan.ts'
 import { renderStatus } from '../core/render-status.ts'
@@ -21,19 +22,42 @@ Example
   options: {},
   operands: ['NAME…'],
   async run(invocation, io) {
-    const { plan, observed } = await withApp(invocation, io, async (app) => {
+    const { plan, observed, keys } = await withApp(invocation, io, async (app) => {
       const { observe } = await import('../observe.ts')
       const certificates = selectCertificates(app.settings.certificates, invocation.operands)
       const seen = await observe(app, { certificates, forceRenew: false, mayIssue: false })
       return {
         plan: makePlan({ certificates, rollout: app.settings.rollout, forceRenew: false }, seen),
         observed: seen,
+        keys: await lookAtKeys(app),
       }
     })
     const text = invocation.flag('json')
-      ? JSON.stringify({ at: plan.at, certificates: plan.certificates, nodes: observed.nodes }, null, 2)
+      ? JSON.stringify(
+          {
+            at: plan.at,
+            certificates: plan.certificates,
+            nodes: observed.nodes,
+            ...(keys && { keys: keys.count }),
+          },
+          null,
+          2,
+        )
       : renderStatus(plan, observed, choosePaint(io, io.stdout))
     io.stdout.write(`${text}\n`)
+    if (keys?.stray && !invocation.flag('json')) {
+      io.stdout.write(
+        `\n${keys.stray.message}\n${keys.stray.hints.map((hint) => `hint: ${hint}\n`).join('')}`,
+      )
+    }
     return hasChanges(plan) || hasProblems(plan) ? exitCode.failed : exitCode.done
   },
+}
+
+/** Where keys are to be sealed. */
+async function lookAtKeys(app: App) {
+  if (app.settings.state.encryptTo.length === 0) return undefined
+  const { countKeys, sayStray } = await import('../keys-at-rest.ts')
+  const count = await countKeys(app)
+  return { count, stray: sayStray(app, count) }
 }

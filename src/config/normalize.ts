@@ -7,14 +7,14 @@ import { nearest } from '../core/nearest.ts'
 import type { Node } from '../core/node.ts'
 import { normalizeAcme } from './acme.ts'
 import { normalizeNodes } from './nodes.ts'
-import type { RawCertificate, RawConfig } from './schema.ts'
+import type { RawCertificate, RawConfig, RawState } from './schema.ts'
 import { resolveSecretFiles } from './secret-files.ts'
-import type { Settings } from './settings.ts'
+import type { Settings, StateSettings } from './settings.ts'
 
 export interface Place {
   readonly file: string
   readonly home: string
-  /** Overrides the file's `state`. */
+  /** Overrides the file's `state.folder`. */
   readonly state?: string
 }
 
@@ -26,7 +26,7 @@ export function normalize(raw: RawConfig, place: Place): Settings {
   const names = Object.entries(raw.certificates)
   return {
     file: place.file,
-    state: place.state ?? resolvePath(raw.state ?? '/var/lib/certs'),
+    state: normalizeState(raw.state, place),
     cas: normalizeAcme(raw.acme, resolvePath),
     dns,
     resolvers: raw.resolvers ?? [],
@@ -44,6 +44,15 @@ export function normalize(raw: RawConfig, place: Place): Settings {
       settleMs: parseDuration(raw.rollout?.settle ?? '0s') ?? 0,
       deadlineMs: parseDuration(raw.rollout?.deadline ?? '30s') ?? 30_000,
     },
+  }
+}
+
+function normalizeState(raw: RawState = {}, place: Place): StateSettings {
+  const resolvePath = (given: string) => resolveFrom(place, given)
+  return {
+    folder: place.state ?? resolvePath(raw.folder ?? '/var/lib/certs'),
+    encryptTo: raw.encryptTo ?? [],
+    identity: resolveSecretFiles(raw.identity, resolvePath) as StateSettings['identity'],
   }
 }
 

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import type { ProviderDescription, Setting } from '../../providers/provider.ts'
+import { judgeRecipient } from '../core/age-recipient.ts'
 import { challengeMethods, keyTypes } from '../core/certificate.ts'
 import { parseDuration } from '../core/duration.ts'
 import { nearest } from '../core/nearest.ts'
@@ -89,10 +90,25 @@ const acme = {
   preferredChain: text.optional(),
 }
 
+const recipient = z.string().superRefine((value, context) => {
+  const wrong = judgeRecipient(value)
+  if (wrong !== undefined) context.addIssue({ code: 'custom', message: wrong })
+})
+
+/** A path by itself is the folder's. */
+const state = z.preprocess(
+  (given) => (typeof given === 'string' ? { folder: given } : given),
+  strict({
+    folder: text.optional(),
+    encryptTo: z.array(recipient).min(1, 'name a recipient, or leave encryptTo out').optional(),
+    identity: secret.optional(),
+  }),
+)
+
 /** The whole configuration; which DNS settings are known depends on the providers there are. */
 export function configSchema(descriptions: Descriptions) {
   return strict({
-    state: text.optional(),
+    state: state.optional(),
     acme: strict({ ...acme, fallback: z.array(strict({ ...acme, directory: text })).optional() }).optional(),
     dns: z.record(text, providerSchema(descriptions)).optional(),
     resolvers: z.array(text).optional(),
@@ -159,6 +175,7 @@ function bareSchema(setting: Setting): z.ZodType {
 }
 
 export type RawConfig = z.infer<ReturnType<typeof configSchema>>
+export type RawState = z.infer<typeof state>
 export type RawNode = z.infer<typeof node>
 export type RawService = z.infer<typeof service>
 export type RawHop = z.infer<typeof hop>

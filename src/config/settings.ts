@@ -7,8 +7,7 @@ import type { SecretSource } from '../secrets.ts'
 export interface Settings {
   /** The file it was read from. */
   readonly file: string
-  /** The state folder. */
-  readonly state: string
+  readonly state: StateSettings
   /** Each with a directory of its own; the first is the one to use. */
   readonly cas: readonly [CaSettings, ...CaSettings[]]
   readonly dns: Readonly<Record<string, { readonly provider: string; readonly [setting: string]: unknown }>>
@@ -16,6 +15,14 @@ export interface Settings {
   readonly nodes: Readonly<Record<string, Node>>
   readonly certificates: Readonly<Record<string, Certificate>>
   readonly rollout: RolloutSettings
+}
+
+export interface StateSettings {
+  readonly folder: string
+  /** age recipients that keys are sealed to; empty: keys lie in the clear. */
+  readonly encryptTo: readonly string[]
+  /** The age identity that opens sealed keys. */
+  readonly identity: SecretSource | undefined
 }
 
 export interface CaSettings {

@@ -36,11 +36,20 @@ export interface Certificate {
 }
 
 /** One issued instance. `number` is the N of `archive/NAME/privkeyN.pem`. */
-export interface Version {
-  readonly certificate: string
-  readonly number: number
+export interface Version extends PublicParts {
   /** PKCS#8 PEM. */
   readonly key: Secret
+}
+
+/** What anybody may know of a version. */
+export interface PublicVersion extends PublicParts {
+  /** SHA-256 of privkeyN.pem as nodes hold it; absent where nobody wrote it down beside the sealed key. */
+  readonly keySum?: string | undefined
+}
+
+interface PublicParts {
+  readonly certificate: string
+  readonly number: number
   /** One PEM block. */
   readonly leaf: string
   /** PEM blocks from the leaf's issuer upwards; never empty in practice, the root is not included. */
@@ -69,9 +78,13 @@ export type FileKind = (typeof fileKinds)[number]
 
 /** The bytes of the four files. Every PEM ends in exactly one newline; fullchain is leaf + chain. */
 export function filesOf(version: Version): Record<FileKind, string> {
+  return { privkey: normalizePem(version.key.reveal()), ...publicFilesOf(version) }
+}
+
+export function publicFilesOf(version: PublicParts): Record<Exclude<FileKind, 'privkey'>, string> {
   const leaf = normalizePem(version.leaf)
   const chain = normalizePem(version.chain)
-  return { privkey: normalizePem(version.key.reveal()), cert: leaf, chain, fullchain: leaf + chain }
+  return { cert: leaf, chain, fullchain: leaf + chain }
 }
 
 /** Reads one PEM or DER certificate. Throws node:crypto's error when it is none. */
@@ -100,7 +113,7 @@ export function sha256(bytes: string | Uint8Array): string {
   return hash('sha256', bytes, 'hex')
 }
 
-function normalizePem(pem: string): string {
+export function normalizePem(pem: string): string {
   const text = pem.replaceAll('\r\n', '\n').trim()
   return text === '' ? '' : `${text}\n`
 }

@@ -134,8 +134,8 @@ function highestNumber(lineage: Lineage): number {
   return Math.max(0, ...lineage.archive.map(({ number }) => number))
 }
 
-function holdsOther(lineage: Lineage, version: VersionFacts): boolean {
+function holdsOther(lineage: Lineage, { number, files }: VersionFacts): boolean {
   return lineage.archive.some(
-    (file) => file.number === version.number && file.sha256 !== version.files[file.kind],
+    (file) => file.number === number && file.sha256 !== (files[file.kind] ?? file.sha256),
   )
 }

@@ -95,6 +95,12 @@ const words: Readonly<
     'export',
     (one, facts) => `version ${facts['number']} of ${one.certificate} with its key to ${facts['file']}`,
   ],
+  'state-seal': ['sealed', 'seal', (_one, facts) => `${facts['keys']} private keys of the state`],
+  'state-unseal': [
+    'brought back into the clear',
+    'bring back into the clear',
+    (_one, facts) => `${facts['keys']} private keys of the state`,
+  ],
   'version-store': ['stored', 'store', (one, facts) => `version ${facts['number']} of ${one.certificate}`],
 }
 

@@ -1,5 +1,5 @@
-import { fileKinds, filesOf, readLeaf, sha256, splitPem } from './certificate.ts'
-import type { FileKind, Leaf, Version } from './certificate.ts'
+import { normalizePem, publicFilesOf, readLeaf, sha256, splitPem } from './certificate.ts'
+import type { FileKind, Leaf, PublicVersion, Version } from './certificate.ts'
 
 /** What may be said of a version in plans and reports: everything but the key. */
 export interface VersionFacts {
@@ -7,17 +7,18 @@ export interface VersionFacts {
   readonly leaf: Leaf
   /** SHA-256 fingerprints of the chain, the leaf's issuer first. Empty where no node is to be compared with it. */
   readonly chain: readonly string[]
-  /** SHA-256 of the four files' bytes; likewise. */
+  /** SHA-256 of the four files' bytes; likewise, and that of the key where it is not known. */
   readonly files: Readonly<Partial<Record<FileKind, string>>>
 }
 
-export function versionFacts(version: Version): VersionFacts {
-  const files = filesOf(version)
-  const sums = fileKinds.map((kind) => [kind, sha256(files[kind])] as const)
+export function versionFacts(version: Version | PublicVersion): VersionFacts {
+  const { cert, chain, fullchain } = publicFilesOf(version)
+  const privkey = 'key' in version ? sha256(normalizePem(version.key.reveal())) : version.keySum
+  const sums = { cert: sha256(cert), chain: sha256(chain), fullchain: sha256(fullchain) }
   return {
     number: version.number,
     leaf: readLeaf(version.leaf),
     chain: splitPem(version.chain).map((pem) => readLeaf(pem).fingerprint),
-    files: Object.fromEntries(sums),
+    files: privkey === undefined ? sums : { privkey, ...sums },
   }
 }

@@ -2,11 +2,15 @@ import { join, resolve } from 'node:path'
 import { documentsIn } from './documents.ts'
 import { durableWrite, makeFolder } from './durable-write.ts'
 import { journalIn } from './journal.ts'
+import { keysIn } from './kept-keys.ts'
 import { checkName } from './key.ts'
 import { checkPrivateFolder } from './private-file.ts'
 import { takeLock } from './run-lock.ts'
 import type { Store } from './store.ts'
 import { turnsOf } from './turns.ts'
+import { clearVault } from './vault.ts'
+import type { Vault } from './vault.ts'
+import { versionKeysIn } from './version-keys.ts'
 import { versionsIn } from './versions.ts'
 
 /**
@@ -14,7 +18,7 @@ import { versionsIn } from './versions.ts'
  * `journal.ndjson`, `locks/`. Reading makes nothing; the folder comes into being with the first write.
  * Throws StateError when others could open the folder.
  */
-export async function openFiles(path: string): Promise<Store> {
+export async function openFiles(path: string, vault: Vault = clearVault): Promise<Store> {
   const folder = resolve(path)
   const temporary = join(folder, 'tmp')
   await checkPrivateFolder(folder)
@@ -23,7 +27,9 @@ export async function openFiles(path: string): Promise<Store> {
   return {
     place: folder,
     ...documentsIn(folder, turns, write),
-    ...versionsIn(folder, turns, write),
+    ...versionsIn(folder, { turns, write, vault }),
+    ...versionKeysIn(folder, { turns, write, vault }),
+    keys: keysIn(vault),
     ...journalIn(join(folder, 'journal.ndjson'), turns),
     async lock(name, holder) {
       await makeFolder(folder)

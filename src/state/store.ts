@@ -1,4 +1,5 @@
-import type { Version } from '../core/certificate.ts'
+import type { PublicVersion, Version } from '../core/certificate.ts'
+import type { KeptKey } from '../core/kept-key.ts'
 
 /**
  * Everything that must last, and the only way to write it. Small enough for a folder of files and for a
@@ -27,7 +28,10 @@ export interface Store extends AsyncDisposable {
    * (a run killed half-way), other bytes under an existing number are a StateError.
    */
   addVersion(version: Version): Promise<void>
+  /** With its key, which is opened where it is sealed: throws ConfigError when there is no identity for it. */
   getVersion(certificate: string, number: number): Promise<Version | undefined>
+  /** Needs no identity. */
+  getPublicVersion(certificate: string, number: number): Promise<PublicVersion | undefined>
   /** Numbers of the complete versions, ascending. */
   listVersions(certificate: string): Promise<number[]>
   /**
@@ -37,6 +41,16 @@ export interface Store extends AsyncDisposable {
   newest(certificates: readonly string[]): Promise<ReadonlyMap<string, Newest>>
   /** The highest number in use, half-written ones included; 0 when none. */
   highestNumber(certificate: string): Promise<number>
+
+  /** Every key of a version, complete or not, and how it lies there. Opens none. */
+  listKeys(): Promise<StoredKey[]>
+  /**
+   * Writes a version's key anew as a new one would be written, in one step. Throws ConfigError or StateError, and the
+   * key is as it was.
+   */
+  rewriteKey(certificate: string, number: number): Promise<void>
+  /** How private keys in documents are kept. */
+  readonly keys: Keys
 
   /** Appends one line to the journal; no outside effect happens before its line is durable. */
   append(entry: Entry): Promise<void>
@@ -49,6 +63,28 @@ export interface Store extends AsyncDisposable {
    */
   lock(name: string, holder: Holder): Promise<AsyncDisposable>
 }
+
+/** Seals and opens the private keys that stand in documents; those of versions are sealed by the store itself. */
+export interface Keys {
+  /** Whether new keys are sealed. */
+  readonly seals: boolean
+  /** A private key (PKCS#8 PEM) as it is to be put into a document. Throws ConfigError without a fitting identity. */
+  keep(pem: string): Promise<KeptKey>
+  /** The PEM. Throws ConfigError without a fitting identity, StateError naming `place` when it is damaged. */
+  open(kept: KeptKey, place: string): Promise<string>
+  judge(kept: KeptKey): KeyForm
+  /** Throws ConfigError unless the identity opens what is sealed now. */
+  prove(): Promise<void>
+}
+
+export interface StoredKey {
+  readonly certificate: string
+  readonly number: number
+  readonly form: KeyForm
+}
+
+/** How a key lies there; `sealed-otherwise`: to other recipients than configured, or to unknown ones. */
+export type KeyForm = 'clear' | 'sealed' | 'sealed-otherwise'
 
 export interface Newest {
   /** Absent when no version is complete. */

@@ -1,31 +1,42 @@
-import { createPrivateKey, sign, verify, X509Certificate } from 'node:crypto'
-import { readdirSync } from 'node:fs'
-import { readdir, readlink } from 'node:fs/promises'
+import { readlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { fileKinds, filesOf } from '../core/certificate.ts'
+import { fileKinds, filesOf, normalizePem, sha256 } from '../core/certificate.ts'
 import type { FileKind } from '../core/certificate.ts'
 import { StateError } from '../core/errors.ts'
 import { Secret } from '../core/secret.ts'
+import { archived, archivedNow, completeOf, fileName, highestOf } from './archive.ts'
 import type { DurableWrite } from './durable-write.ts'
-import { attempt, isMissing, quote } from './failure.ts'
+import { attempt, isMissing } from './failure.ts'
 import { checkName } from './key.ts'
+import { differs, refuseForeignKey } from './key-proof.ts'
 import { readPrivate, readPrivateNow } from './private-file.ts'
+import { isSealed, readSeal } from './seal.ts'
 import type { Newest, Store } from './store.ts'
 import type { Turns } from './turns.ts'
+import type { Vault } from './vault.ts'
+
+export interface VersionMeans {
+  readonly turns: Turns
+  readonly write: DurableWrite
+  readonly vault: Vault
+}
 
 /**
  * certbot's shape: `archive/NAME/KINDN.pem`, never changed, and links in `live/NAME` to the newest version.
  * A version is complete when its four files are there; each of them is whole when it is there.
+ * privkey is PEM, or armored age text of it.
  */
 export function versionsIn(
   folder: string,
-  turns: Turns,
-  write: DurableWrite,
-): Pick<Store, 'addVersion' | 'getVersion' | 'listVersions' | 'newest' | 'highestNumber'> {
+  { turns, write, vault }: VersionMeans,
+): Pick<
+  Store,
+  'addVersion' | 'getVersion' | 'getPublicVersion' | 'listVersions' | 'newest' | 'highestNumber'
+> {
   const archive = (certificate: string) => join(folder, 'archive', checkName(certificate))
   const live = (certificate: string) => join(folder, 'live', checkName(certificate))
   const pathOf = (certificate: string, kind: FileKind, number: number) =>
-    join(archive(certificate), `${kind}${checkNumber(number)}.pem`)
+    join(archive(certificate), fileName(kind, number))
 
   const listVersions = async (certificate: string) => completeOf(await archived(archive(certificate)))
 
@@ -40,6 +51,30 @@ export function versionsIn(
     await write.relink(live(certificate), targets)
   }
 
+  const holds = async (found: string, pem: string, path: string): Promise<boolean> => {
+    if (!isSealed(found)) return found === pem
+    const sum = readSeal(found)?.keySum
+    return sum === undefined ? normalizePem(await vault.open(found, path)) === pem : sum === sha256(pem)
+  }
+
+  const readTexts = async (certificate: string, number: number) => {
+    const read = async (kind: FileKind) => {
+      const path = pathOf(certificate, kind, number)
+      return [path, (await readPrivate(path))?.toString('utf8')] as const
+    }
+    const [[keyPath, key], [leafPath, leaf], [, chain], [fullPath, fullchain]] = await Promise.all([
+      read('privkey'),
+      read('cert'),
+      read('chain'),
+      read('fullchain'),
+    ])
+    if (key === undefined || leaf === undefined || chain === undefined || fullchain === undefined) {
+      return undefined
+    }
+    if (fullchain !== leaf + chain) throw differs(fullPath, leafPath)
+    return { parts: { certificate, number, leaf, chain }, key, paths: { key: keyPath, leaf: leafPath } }
+  }
+
   return {
     listVersions,
 
@@ -48,13 +83,14 @@ export function versionsIn(
       const bytes = filesOf(version)
       const [key, leaf] = [pathOf(certificate, 'privkey', number), pathOf(certificate, 'cert', number)]
       refuseForeignKey(bytes.privkey, bytes.cert, { key, leaf })
+      const written = { ...bytes, privkey: await vault.seal(bytes.privkey) }
       await turns.take(async () => {
         const missing = new Map<string, string>()
         for (const kind of fileKinds) {
           const path = pathOf(certificate, kind, number)
-          const found = await readPrivate(path)
-          if (found && found.toString('utf8') !== bytes[kind]) throw taken(certificate, number, path)
-          if (!found) missing.set(basename(path), bytes[kind])
+          const found = (await readPrivate(path))?.toString('utf8')
+          if (found === undefined) missing.set(basename(path), written[kind])
+          else if (!(await holds(found, bytes[kind], path))) throw taken(certificate, number, path)
         }
         await write.create(archive(certificate), missing)
         await pointLive(certificate)
@@ -62,22 +98,23 @@ export function versionsIn(
     },
 
     async getVersion(certificate, number) {
-      const read = async (kind: FileKind) => {
-        const path = pathOf(certificate, kind, number)
-        return [path, (await readPrivate(path))?.toString('utf8')] as const
-      }
-      const [[keyPath, key], [leafPath, leaf], [, chain], [fullPath, fullchain]] = await Promise.all([
-        read('privkey'),
-        read('cert'),
-        read('chain'),
-        read('fullchain'),
-      ])
-      if (key === undefined || leaf === undefined || chain === undefined || fullchain === undefined) {
-        return undefined
-      }
-      refuseForeignKey(key, leaf, { key: keyPath, leaf: leafPath })
-      if (fullchain !== leaf + chain) throw differs(fullPath, leafPath)
-      return { certificate, number, key: new Secret(key), leaf, chain }
+      const found = await readTexts(certificate, number)
+      if (!found) return undefined
+      const { parts, key, paths } = found
+      const pem = await vault.open(key, paths.key)
+      refuseForeignKey(pem, parts.leaf, paths)
+      const sum = isSealed(key) ? readSeal(key)?.keySum : undefined
+      if (sum !== undefined && sum !== sha256(normalizePem(pem))) throw differs(paths.key, paths.leaf)
+      return { ...parts, key: new Secret(pem) }
+    },
+
+    async getPublicVersion(certificate, number) {
+      const found = await readTexts(certificate, number)
+      if (!found) return undefined
+      const { parts, key, paths } = found
+      if (isSealed(key)) return { ...parts, keySum: readSeal(key)?.keySum }
+      refuseForeignKey(key, parts.leaf, paths)
+      return { ...parts, keySum: sha256(normalizePem(key)) }
     },
 
     // Read without yielding: a promise for each of ten thousand small files costs more than the files.
@@ -99,79 +136,14 @@ export function versionsIn(
   }
 }
 
-interface Archived {
-  readonly kind: string
-  readonly number: number
-}
-
-async function archived(folder: string): Promise<Archived[]> {
-  const names = await attempt('listing', folder, () => readdir(folder).catch(allowMissing))
-  return (names ?? []).flatMap(parseName)
-}
-
-function archivedNow(folder: string): Archived[] {
-  try {
-    return readdirSync(folder).flatMap(parseName)
-  } catch (error) {
-    allowMissing(error)
-    return []
-  }
-}
-
-function parseName(name: string): Archived[] {
-  const [, kind, number] = /^(privkey|cert|chain|fullchain)([1-9]\d{0,8})\.pem$/.exec(name) ?? []
-  return kind && number ? [{ kind, number: Number(number) }] : []
-}
-
-/** Numbers for which all four files are there, ascending. */
-function completeOf(files: readonly Archived[]): number[] {
-  const kinds = Map.groupBy(files, ({ number }) => number)
-  const complete = [...kinds].filter(([, group]) => group.length === fileKinds.length)
-  return complete.map(([number]) => number).toSorted((a, b) => a - b)
-}
-
-function highestOf(files: readonly Archived[]): number {
-  return files.reduce((highest, file) => Math.max(highest, file.number), 0)
-}
-
 async function linkAt(path: string): Promise<string | undefined> {
   return attempt('reading the link', path, () => readlink(path).catch(allowMissing))
-}
-
-/**
- * Proved by a signature: a damaged EC key can still carry the public key that belongs to the leaf, and
- * comparing public keys would miss it.
- */
-function refuseForeignKey(key: string, leaf: string, paths: { key: string; leaf: string }): void {
-  const text = Buffer.from('certs')
-  let belongs = false
-  try {
-    const signature = sign('sha256', text, createPrivateKey(key))
-    belongs = verify('sha256', text, new X509Certificate(leaf).publicKey, signature)
-  } catch {
-    // Not a key, or not a certificate: it does not belong either.
-  }
-  if (!belongs) throw differs(paths.key, paths.leaf)
-}
-
-function differs(path: string, other: string): StateError {
-  return new StateError(`reading ${path} failed: it does not belong to ${other}`, {
-    hint: [
-      `restore both from a backup: ls -l ${quote(path)} ${quote(other)}`,
-      'or issue a new version; this one is never installed',
-    ],
-  })
 }
 
 function taken(certificate: string, number: number, path: string): StateError {
   return new StateError(`adding version ${number} of ${certificate} failed: ${path} has other bytes`, {
     hint: 'a version is never changed; run again for the next number',
   })
-}
-
-function checkNumber(number: number): number {
-  if (!Number.isSafeInteger(number) || number < 1) throw new TypeError(`not a version number: ${number}`)
-  return number
 }
 
 function allowMissing(error: unknown): undefined {

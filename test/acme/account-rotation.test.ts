@@ -12,8 +12,10 @@ import { defaultPace } from '../../src/acme/pace.ts'
 import type { AcmeSettings } from '../../src/core/acme.ts'
 import { AcmeError, ProviderError } from '../../src/core/errors.ts'
 import type { Event } from '../../src/core/event.ts'
+import type { KeptKey } from '../../src/core/kept-key.ts'
 import type { Fault } from '../support/acme-proxy.ts'
 import { nonsense, passing, slower } from '../support/bad-answers.ts'
+import { clearKey } from '../support/clear-key.ts'
 import {
   badNonce,
   type FaultyCa,
@@ -56,13 +58,13 @@ async function rotate({ store, events }: Controller): Promise<Rotation> {
 }
 
 /** Whether the CA itself, past the proxy, takes this key for the account. */
-async function takes(key: string, { url = '' }: AccountRecord): Promise<boolean> {
+async function takes(key: KeptKey, { url = '' }: AccountRecord): Promise<boolean> {
   const settings = unspoilt()
   const accountUrl = url.replace(new URL(faulty.proxy.directory).origin, new URL(settings.directory).origin)
   const signal = new AbortController().signal
   using ca = openCa({
     settings,
-    accountKey: key,
+    accountKey: clearKey(key),
     accountUrl,
     now: () => new Date(),
     signal,
@@ -100,7 +102,7 @@ test('the account has a new key: the CA takes it and no longer the old one, and 
   const journal = await readFile(join(controller.folder, 'state/journal.ndjson'), 'utf8')
   expect(journal).toContain('"action":"account-rotate"')
   const told = journal + JSON.stringify([rotation, controller.events])
-  for (const { key } of [before, after]) expect(told).not.toContain(key.split('\n')[1])
+  for (const { key } of [before, after]) expect(told).not.toContain(clearKey(key).split('\n')[1])
 })
 
 describe('cut in half, it comes to its end in the same run', () => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { openAccountFile } from '../../src/acme/account-record.ts'
 import { openOrderFile } from '../../src/acme/order-record.ts'
+import type { KeptKey } from '../../src/core/kept-key.ts'
 import { startPebble } from '../lab/pebble.ts'
 import type { Fault, ProxyAnswer } from '../support/acme-proxy.ts'
 import {
@@ -28,7 +29,7 @@ const refusing = (status: number, type: string, detail?: string): Fault => ({
   body: problemDocument(type, detail),
 })
 
-async function keyOf({ store }: Controller, name: string): Promise<string | undefined> {
+async function keyOf({ store }: Controller, name: string): Promise<KeptKey | undefined> {
   return (await openOrderFile(store, name)).value?.key
 }
 

@@ -62,7 +62,7 @@ test('defaults are filled in, and paths are absolute', async () => {
   const settings = await load(
     minimal(`nodes: { sally: { address: '203.0.113.13' } }`, `'a.example': { nodes: ['sally'] }`),
   )
-  expect(settings.state).toBe('/var/lib/certs')
+  expect(settings.state).toEqual({ folder: '/var/lib/certs', encryptTo: [], identity: undefined })
   expect(settings.nodes['sally']).toEqual({
     name: 'sally',
     groups: [],
@@ -105,7 +105,7 @@ test('dns-persist-01 needs nothing under dns', async () => {
 
 test('CERTS_STATE overrides the configured state folder', async () => {
   const settings = await load(minimal(`state: '/srv/certs'`), { CERTS_STATE: '/tmp/other' })
-  expect(settings.state).toBe('/tmp/other')
+  expect(settings.state.folder).toBe('/tmp/other')
 })
 
 test.each([

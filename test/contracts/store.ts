@@ -1,7 +1,8 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { filesOf } from '../../src/core/certificate.ts'
+import { filesOf, readLeaf, sha256 } from '../../src/core/certificate.ts'
 import type { Version } from '../../src/core/certificate.ts'
 import { LockedError, StateError } from '../../src/core/errors.ts'
+import { type KeptKey, spkiOf } from '../../src/core/kept-key.ts'
 import { Secret } from '../../src/core/secret.ts'
 import type { Entry, JournalLine, Store } from '../../src/state/store.ts'
 import { issueVersion } from '../support/issue-version.ts'
@@ -177,6 +178,48 @@ export function storeContract(kind: string, makePlace: () => Promise<StorePlace>
 
       test.each([0, -1, 1.5, Number.NaN])('refuses the number %j', async (number) => {
         await expect(store.addVersion({ ...first, number })).rejects.toThrow(TypeError)
+      })
+    })
+
+    describe('private keys', () => {
+      test('what anybody may know of a version is told without its key, and with the sum of its file', async () => {
+        expect(await store.getPublicVersion(name, 1)).toBeUndefined()
+        await store.addVersion(first)
+        await reopen()
+        const { certificate, number, leaf, chain } = first
+        expect(await store.getPublicVersion(name, 1)).toEqual({
+          certificate,
+          number,
+          leaf,
+          chain,
+          keySum: sha256(filesOf(first).privkey),
+        })
+      })
+
+      test('are listed for all certificates; written anew, they are what they were', async () => {
+        expect(await store.listKeys()).toEqual([])
+        await store.addVersion(first)
+        await store.addVersion({ ...second, certificate: '*.hachyderm.io', number: 12 })
+        await store.rewriteKey(name, 1)
+        await reopen()
+        const form = store.keys.seals ? 'sealed' : 'clear'
+        expect(await store.listKeys()).toEqual([
+          { certificate: '*.hachyderm.io', number: 12, form },
+          { certificate: name, number: 1, form },
+        ])
+        expect((await store.getVersion(name, 1))?.key.reveal()).toBe(filesOf(first).privkey)
+        await store.rewriteKey(name, 2)
+        expect(await store.listVersions(name)).toEqual([1])
+      })
+
+      test('in documents come back as they were, and tell their public half before they do', async () => {
+        const pem = filesOf(first).privkey
+        await store.put('orders/a', { key: await store.keys.keep(pem) }, undefined)
+        await reopen()
+        const { key } = (await store.get<{ key: KeptKey }>('orders/a'))!.value
+        expect(spkiOf(key)).toBe(readLeaf(first.leaf).spki)
+        expect(store.keys.judge(key)).toBe(store.keys.seals ? 'sealed' : 'clear')
+        expect(await store.keys.open(key, 'the key of a')).toBe(pem)
       })
     })
 

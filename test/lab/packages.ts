@@ -30,6 +30,7 @@ export const testPrograms: Programs = {
   strace: 'strace',
   pdns_server: 'pdns-server pdns-backend-sqlite3',
   curl: 'curl',
+  age: 'age',
 }
 
 export type Programs = Readonly<Record<string, string>>

@@ -7,11 +7,13 @@ import { once } from 'node:events'
 import { open, readFile, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import 'age-encryption'
 import 'fs-native-extensions'
 import { CertsError, LockedError } from '../../src/core/errors.ts'
 import { Secret } from '../../src/core/secret.ts'
 import { openFiles } from '../../src/state/files.ts'
 import type { Store } from '../../src/state/store.ts'
+import { openVault } from '../../src/state/vault.ts'
 
 export const acts = {
   /** Puts a second value at `orders/a`, whatever stands there. */
@@ -30,6 +32,10 @@ export const acts = {
   async version(store: Store) {
     const { key, ...rest } = JSON.parse(await readFile(process.env['VERSION'] ?? '', 'utf8'))
     await store.addVersion({ ...rest, key: new Secret(key) })
+  },
+  /** Writes the first version's key anew: sealed, where SEAL_TO is set. */
+  async rewrite(store: Store) {
+    await store.rewriteKey('media.hachyderm.io', 1)
   },
   /** A document too large for a small disk. */
   async large(store: Store) {
@@ -77,12 +83,18 @@ function say(result: object): void {
   process.stdout.write(`${JSON.stringify(result)}\n`)
 }
 
+/** Seals to SEAL_TO, and opens with IDENTITY. */
+function vaultFrom({ SEAL_TO, IDENTITY = '' }: NodeJS.ProcessEnv) {
+  const recipients = SEAL_TO === undefined ? [] : [SEAL_TO]
+  return openVault({ recipients, identity: () => Promise.resolve(new Secret(IDENTITY)) })
+}
+
 async function run(folder: string, names: string): Promise<void> {
   process.stdout.write('ready\n')
   // The end without a line: who started this is gone.
   const [line] = await Promise.race([once(process.stdin, 'data'), once(process.stdin, 'end').then(() => [])])
   if (line === undefined) return
-  const store = await openFiles(folder).catch((error: unknown) => error)
+  const store = await openFiles(folder, vaultFrom(process.env)).catch((error: unknown) => error)
   await using opened = new AsyncDisposableStack()
   if (!(store instanceof Error)) opened.use(store as Store)
   for (const name of names.split(',') as Act[]) {

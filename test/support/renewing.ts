@@ -24,6 +24,8 @@ export interface Renewing extends AsyncDisposable {
   readonly pebble: Pebble
   readonly proxy: AcmeProxy
   readonly state: string
+  /** Writes the configuration anew with these keys changed. */
+  configure(change: object): Promise<void>
   /** Runs `certs LINE` for these certificates, each of one name in the zone `fleet.example`. */
   certs(line: string, options?: RunOptions): Promise<Ran>
   /** The same, without waiting for its end. */
@@ -40,6 +42,7 @@ export interface Renewing extends AsyncDisposable {
 export interface RunOptions {
   /** The event at which the run is killed. */
   readonly killAt?: string
+  readonly env?: Readonly<Record<string, string>>
   /** Deadlines at the CA that differ from what they are. */
   readonly pace?: Partial<Pace>
 }
@@ -72,7 +75,9 @@ export async function startRenewing(options: RenewingOptions): Promise<Renewing>
     resolvers: [server],
     certificates: options.certificates,
   }
-  await writeFile(join(folder, 'certs.config.ts'), configText(config))
+  const configure = (change: object) =>
+    writeFile(join(folder, 'certs.config.ts'), configText({ ...config, ...change }))
+  await configure({})
   const env = { PATH: process.env['PATH'], HOME: folder }
   const argv = (line: string) => [program, ...line.split(' ')]
   let ledger = createLedger(pebble)
@@ -82,14 +87,15 @@ export async function startRenewing(options: RenewingOptions): Promise<Renewing>
     pebble,
     proxy,
     state,
-    certs: (line, { killAt, pace: paced } = {}) => {
+    configure,
+    certs: (line, { killAt, pace: paced, env: more } = {}) => {
       const before = [...(killAt ? [killer] : []), ...(paced ? [pacer] : [])]
       const told = {
         NODE_OPTIONS: before.map((file) => `--import=${file}`).join(' '),
         CERTS_TEST_KILL_AT: killAt,
         CERTS_TEST_PACE: JSON.stringify(paced),
       }
-      return command([process.execPath, ...argv(line)], { cwd: folder, env: { ...env, ...told } })
+      return command([process.execPath, ...argv(line)], { cwd: folder, env: { ...env, ...told, ...more } })
     },
     start: (line) =>
       spawn(process.execPath, argv(line), { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] }),
