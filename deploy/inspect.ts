@@ -103,6 +103,7 @@ function readServices(answer: Answer, services: Services): Inspection['services'
         unit: unitOf(name, service),
         installed: installed === 'yes',
         running: running === 'yes',
+        combined: service.combined,
         test: { command: printableLine(service.test.join(' ')), ok: said?.last('test') === '0', output },
       },
     ]

@@ -1,8 +1,16 @@
-import { fileKinds, filesOf, sha256, type FileKind, type Version } from '../src/core/certificate.ts'
+import {
+  archiveKinds,
+  combinedOf,
+  fileKinds,
+  filesOf,
+  sha256,
+  type ArchiveKind,
+  type Version,
+} from '../src/core/certificate.ts'
 import { NodeError } from '../src/core/errors.ts'
 import type { InstallStep } from '../src/core/event.ts'
 import type { Lineage, Node } from '../src/core/node.ts'
-import { servicesFor } from '../src/core/serving.ts'
+import { servicesFor, wantsCombined } from '../src/core/serving.ts'
 import { decode, encode, newToken, progress, type Answer, type Input } from './node/frame.ts'
 import { readLineages } from './node/lineage.ts'
 import { readRefusal, type Asked } from './node/refusal.ts'
@@ -57,7 +65,10 @@ export async function install(shell: Shell, node: Node, order: InstallOrder): Pr
   return transact(shell, node, {
     order,
     asked: { verb: 'install', number: order.version.number },
-    sums: new Map(fileKinds.map((kind) => [kind, sha256(files[kind])])),
+    sums: new Map([
+      ...fileKinds.map((kind) => [kind, sha256(files[kind])] as const),
+      ['combined', sha256(combinedOf(files))],
+    ]),
     files: { privkey, cert, chain },
   })
 }
@@ -71,7 +82,7 @@ interface Transaction {
   readonly order: Omit<RollbackOrder, 'number'>
   readonly asked: Pick<Asked, 'verb' | 'number'>
   /** SHA-256 of the files that shall be in place; of a rollback, which has only the pair to show, nothing. */
-  readonly sums?: ReadonlyMap<FileKind, string>
+  readonly sums?: ReadonlyMap<ArchiveKind, string>
   readonly files?: NonNullable<Input['files']>
 }
 
@@ -89,6 +100,7 @@ async function transact(shell: Shell, node: Node, transaction: Transaction): Pro
     limit: String(limit),
     sum: [...(sums ?? [])].map((words) => words.join(' ')),
     ...serviceSettings(services),
+    combined: wantsCombined(services) ? 'yes' : 'no',
   }
   const said = await shell.run(encode({ verb: asked.verb, settings, ...(files && { files }) }, token), {
     signal,
@@ -115,7 +127,8 @@ interface Expected {
 function readInstalled(answer: Answer, { node, asked, sums }: Expected): Installed {
   const lineage = readLineages(answer, [asked.certificate])[asked.certificate]
   const outcome = answer.last('outcome')
-  const right = fileKinds.every((kind) => {
+  const kinds = wantsCombined(asked.services) ? archiveKinds : fileKinds
+  const right = kinds.every((kind) => {
     const entry = lineage?.live[kind]
     if (entry?.is !== 'link' || entry.number !== asked.number || entry.sha256 === undefined) return false
     return sums === undefined || entry.sha256 === sums.get(kind)

@@ -37,7 +37,7 @@ END
 # do the words of each service's `test` and `reload`.
 understand() {
   root='' certificates='' services='' service='' number='' force='' limit=30 from=1 machine=''
-  sum_privkey='' sum_cert='' sum_chain='' sum_fullchain=''
+  sum_privkey='' sum_cert='' sum_chain='' sum_fullchain='' sum_combined='' combined=''
   order=$(decode "$order") || return 1
   while IFS= read -r line; do
     value=${line#* }
@@ -53,6 +53,8 @@ understand() {
       'sum cert '*) sum_cert=${value#* } ;;
       'sum chain '*) sum_chain=${value#* } ;;
       'sum fullchain '*) sum_fullchain=${value#* } ;;
+      'sum combined '*) sum_combined=${value#* } ;;
+      'combined '*) combined=$value ;;
       'test '* | 'reload '* | 'folder '/*) ;;
       'shelve '* | 'unshelve '* | 'stop '* | 'start '*) ;;
       *) return 1 ;;
@@ -60,7 +62,7 @@ understand() {
   done <<END
 $order
 END
-  case $sum_privkey$sum_cert$sum_chain$sum_fullchain in *[!0-9a-f]*) return 1 ;; esac
+  case $sum_privkey$sum_cert$sum_chain$sum_fullchain$sum_combined in *[!0-9a-f]*) return 1 ;; esac
   [ -n "$root" ]
 }
 

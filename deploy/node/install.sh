@@ -13,11 +13,12 @@ transact() {
   take_lock
   say step locked
   [ ! -d "$former" ] || resumed=yes
+  wants_combined
   refuse_unsafe
   "check_$verb"
   links_of "$live"
   before=$agreed
-  if [ "$exact" = yes ] && whole "$number"; then
+  if [ "$exact" = yes ] && whole "$number" "$kinds"; then
     outcome=reloaded
     if [ "$resumed" = yes ]; then
       outcome=installed
@@ -33,7 +34,7 @@ transact() {
   else
     outcome=installed
     baseline
-    [ "$verb" != install ] || place_files
+    if [ "$verb" = install ] || ! whole "$number" "$kinds"; then place_files; fi
     place_links
   fi
   try
@@ -49,6 +50,15 @@ enter() {
   fi
   cd "$root" 2>/dev/null || fail lock unchanged root
   need archive || fail lock unchanged root
+}
+
+# Where it is asked for; and where it is already, so that it is not left behind.
+wants_combined() {
+  if [ "$combined" != yes ]; then
+    [ -L "$live/combined.pem" ] || return 0
+    case $(readlink "$live/combined.pem") in *"archive/$certificate/combined"*) ;; *) return 0 ;; esac
+  fi
+  kinds="$four combined"
 }
 
 need() {

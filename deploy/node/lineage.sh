@@ -2,12 +2,14 @@
 # What lies on disk for certificates, in few processes; the controller puts the lines together. Paths are
 # relative to the root.
 
-kinds='privkey cert chain fullchain'
+four='privkey cert chain fullchain'
+# With `combined`, fullchain and key in one file, where something reads that.
+kinds=$four
 
 # Splits KINDn.pem into $kind and $version; fails for every other name.
 versioned() {
   kind=${1%%[0-9]*}
-  case $kind in privkey | cert | chain | fullchain) ;; *) return 1 ;; esac
+  case $kind in privkey | cert | chain | fullchain | combined) ;; *) return 1 ;; esac
   version=${1#"$kind"}
   case $version in *.pem) version=${version%.pem} ;; *) return 1 ;; esac
   numbered "$version"
@@ -21,7 +23,7 @@ lineages() {
     looked="$looked live/$name archive/$name"
     owned "live/$name" "archive/$name"
     siblings
-    for kind in $kinds; do looked="$looked live/$name/$kind.pem"; done
+    for kind in $four combined; do looked="$looked live/$name/$kind.pem"; done
     for kind in cert fullchain; do
       [ ! -f "live/$name/$kind.pem" ] || leaves="$leaves live/$name/$kind.pem"
     done
@@ -61,6 +63,7 @@ odd_in_live() {
   for path in "live/$name"/*; do
     case ${path##*/} in
       README | privkey.pem | cert.pem | chain.pem | fullchain.pem) ;;
+      combined.pem) [ -L "$path" ] || say odd "$name" combined.pem ;;
       *) [ "$path" = "live/$name/*" ] || say odd "$name" "${path##*/}" ;;
     esac
   done

@@ -1,5 +1,5 @@
 import { createPublicKey, X509Certificate } from 'node:crypto'
-import { fileKinds, type FileKind } from '../../src/core/certificate.ts'
+import { archiveKinds, type ArchiveKind } from '../../src/core/certificate.ts'
 import type { ArchiveFile, Folder, Lineage, LiveEntry } from '../../src/core/node.ts'
 import { printableLine } from '../../src/core/printable.ts'
 import type { Answer } from './frame.ts'
@@ -25,8 +25,8 @@ export function readLineages(answer: Answer, certificates: readonly string[]): R
   const siblings = answer.all('sibling').map(splitOnce)
 
   const read = (certificate: string): Lineage => {
-    const at = (kind: FileKind) => `live/${certificate}/${kind}.pem`
-    const live = (kind: FileKind) => liveEntry(certificate, kind, seen.get(at(kind)), sums.get(at(kind)))
+    const at = (kind: ArchiveKind) => `live/${certificate}/${kind}.pem`
+    const live = (kind: ArchiveKind) => liveEntry(certificate, kind, seen.get(at(kind)), sums.get(at(kind)))
     const served = blocks.get(at('fullchain'))
     const leaf = blocks.get(at('cert')) ?? served
     return {
@@ -36,6 +36,7 @@ export function readLineages(answer: Answer, certificates: readonly string[]): R
         cert: live('cert'),
         chain: live('chain'),
         fullchain: live('fullchain'),
+        ...(seen.has(at('combined')) ? { combined: live('combined') } : {}),
       },
       liveDirectory: directory(seen.get(`live/${certificate}`)),
       folders: ['.', 'live', 'archive', `live/${certificate}`, `archive/${certificate}`].flatMap((path) =>
@@ -86,7 +87,7 @@ function splitOnce(line: string): [string, string] {
   return space < 0 ? [line, ''] : [line.slice(0, space), line.slice(space + 1)]
 }
 
-function liveEntry(certificate: string, kind: FileKind, seen: Seen | undefined, sum?: string): LiveEntry {
+function liveEntry(certificate: string, kind: ArchiveKind, seen: Seen | undefined, sum?: string): LiveEntry {
   if (seen === undefined) return { is: 'missing' }
   if (seen.target !== undefined) {
     const number = versionNumber(certificate, kind, seen.target)
@@ -100,7 +101,7 @@ function liveEntry(certificate: string, kind: FileKind, seen: Seen | undefined, 
   return seen.type.startsWith('regular') && sum !== undefined ? { is: 'file', sha256: sum } : { is: 'other' }
 }
 
-function versionNumber(certificate: string, kind: FileKind, path: string): number | undefined {
+function versionNumber(certificate: string, kind: ArchiveKind, path: string): number | undefined {
   const parts = path.split('/')
   if (parts.at(-3) !== 'archive' || parts.at(-2) !== certificate) return undefined
   const digits = parts.at(-1)?.match(/^([a-z]+)([1-9][0-9]{0,14})\.pem$/)
@@ -109,7 +110,7 @@ function versionNumber(certificate: string, kind: FileKind, path: string): numbe
 
 function archiveFile(certificate: string, path: string, seen: Seen, sum = ''): ArchiveFile[] {
   if (!path.startsWith(`archive/${certificate}/`)) return []
-  return fileKinds.flatMap((kind) => {
+  return archiveKinds.flatMap((kind) => {
     const number = versionNumber(certificate, kind, path)
     return number === undefined ? [] : [{ kind, number, sha256: sum, mode: seen.mode, owner: seen.owner }]
   })

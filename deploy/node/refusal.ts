@@ -1,7 +1,7 @@
 import { NodeError, type NodeProblem, type NodeStep } from '../../src/core/errors.ts'
 import type { Node } from '../../src/core/node.ts'
 import { printable, printableLine } from '../../src/core/printable.ts'
-import { unitOf } from '../../src/core/serving.ts'
+import { unitOf, wantsCombined } from '../../src/core/serving.ts'
 import type { Services } from '../../src/core/serving.ts'
 import type { Answer, Verb } from './frame.ts'
 
@@ -123,7 +123,8 @@ function byHand(node: Node, asked: Asked, former: string | undefined): string {
   const live = shellWord(`${node.root}/live/${certificate}`)
   if (!/^[0-9]+$/.test(former ?? '')) return [`ls -l ${live}`, ...commands].join(' && ')
   const target = shellWord(`../../archive/${certificate}/`)
-  const links = `for k in privkey cert chain fullchain; do ln -sfn ${target}\${k}${former}.pem $k.pem; done`
+  const combined = wantsCombined(asked.services) ? ' combined' : ''
+  const links = `for k in privkey cert chain fullchain${combined}; do ln -sfn ${target}\${k}${former}.pem $k.pem; done`
   return [`cd ${live}`, links, ...commands].join(' && ')
 }
 

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Brings the four files into archive/NAME under their final names, whole and durable, before anything points
+# Brings the files into archive/NAME under their final names, whole and durable, before anything points
 # to them. A file that exists there is never changed. Runs in a subshell that catches what its tools say.
 
 stage() {
@@ -28,8 +28,12 @@ content() {
     cert) decode "$cert" ;;
     chain) decode "$chain" ;;
     fullchain) decode "$cert" && decode "$chain" ;;
+    combined) if [ "$verb" = install ]; then decode "$cert" && decode "$chain" && decode "$privkey"; else combine; fi ;;
   esac
 }
+
+# Of a version that came without it. Each file ends its last line.
+combine() { awk 1 "$archive/fullchain$number.pem" "$archive/privkey$number.pem"; }
 
 sum() {
   case $kind in
@@ -37,6 +41,10 @@ sum() {
     cert) sum=$sum_cert ;;
     chain) sum=$sum_chain ;;
     fullchain) sum=$sum_fullchain ;;
+    combined)
+      [ "$verb" = install ] || sum_combined=$(combine | sha256sum) sum_combined=${sum_combined%% *}
+      sum=$sum_combined
+      ;;
   esac
 }
 
@@ -60,7 +68,7 @@ ${known% *} 600" ;; esac
   public=''
   for file in "$@"; do
     case $file in
-      "$staging"/privkey*) [ "$mode" = 384 ] || chmod "$(printf '%o' "$mode")" "$file" || return 1 ;;
+      "$staging"/privkey* | "$staging"/combined*) [ "$mode" = 384 ] || chmod "$(printf '%o' "$mode")" "$file" || return 1 ;;
       *) public="$public $file" ;;
     esac
   done
@@ -87,8 +95,9 @@ differing() {
 *}
 }
 
+# Whether all files of version $1 are there: certbot's four, or those of the kinds $2.
 whole() {
-  for kind in $kinds; do [ -f "$archive/$kind$1.pem" ] && [ -s "$archive/$kind$1.pem" ] || return 1; done
+  for kind in ${2-$four}; do [ -f "$archive/$kind$1.pem" ] && [ -s "$archive/$kind$1.pem" ] || return 1; done
 }
 
 # Whether key and leaf of version $number belong together; true where openssl is missing.

@@ -68,12 +68,16 @@ switch_back() {
 # $agreed: the version that all four links in directory $1 name, if they agree; $exact: whether each is the
 # relative link to version $number that certbot makes.
 links_of() {
-  agreed='' exact=yes
-  links=$(stat -c %N "$1/privkey.pem" "$1/cert.pem" "$1/chain.pem" "$1/fullchain.pem" 2>/dev/null)
+  agreed='' exact=yes folder=$1
+  set --
+  for kind in $kinds; do set -- "$@" "$folder/$kind.pem"; done
+  links=$(stat -c %N "$@" 2>/dev/null)
   for kind in $kinds; do
     target=''
     case $links in *"/$kind.pem' -> '"*) target=${links#*"/$kind.pem' -> '"} target=${target%%"'"*} ;; esac
     [ "$target" = "../../$archive/$kind$number.pem" ] || exact=no
+    # A version may have come without it.
+    [ "$kind" != combined ] || continue
     found=none
     case $target in
       "$archive/$kind"* | *"/$archive/$kind"*) found=${target##*"/$kind"} found=${found%.pem} ;;

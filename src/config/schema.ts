@@ -50,6 +50,7 @@ const service = strict({
   test: argv.optional(),
   reload: argv.optional(),
   endpoints: z.array(endpoint).optional(),
+  combined: z.boolean().optional(),
 })
 
 const node = strict({

@@ -38,9 +38,12 @@ export function normalizeServices(raw: RawNode, { name: node, address }: Place):
       const known = knownServices[name]
       const { test = known?.test, reload = known?.reload } = given
       if (!test || !reload) throw unknownService(`${where}.services.${name}`, name)
-      const port = known?.port ?? 443
+      const { port = 443, combined = given.combined ?? false } = known ?? {}
       const endpoints = given.endpoints ?? raw.endpoints ?? [{}]
-      return [name, { test, reload, endpoints: endpoints.map((one) => endpointOf(one, { address, port })) }]
+      return [
+        name,
+        { test, reload, combined, endpoints: endpoints.map((one) => endpointOf(one, { address, port })) },
+      ]
     }),
   )
 }

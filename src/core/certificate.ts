@@ -76,6 +76,10 @@ export const fileKinds = ['privkey', 'cert', 'chain', 'fullchain'] as const
 /** The four files of a version, in certbot's names. */
 export type FileKind = (typeof fileKinds)[number]
 
+/** With `combined`: fullchain and key in one file, as haproxy reads it. */
+export const archiveKinds = [...fileKinds, 'combined'] as const
+export type ArchiveKind = (typeof archiveKinds)[number]
+
 /** The bytes of the four files. Every PEM ends in exactly one newline; fullchain is leaf + chain. */
 export function filesOf(version: Version): Record<FileKind, string> {
   return { privkey: normalizePem(version.key.reveal()), ...publicFilesOf(version) }
@@ -85,6 +89,11 @@ export function publicFilesOf(version: PublicParts): Record<Exclude<FileKind, 'p
   const leaf = normalizePem(version.leaf)
   const chain = normalizePem(version.chain)
   return { cert: leaf, chain, fullchain: leaf + chain }
+}
+
+/** The bytes of the fifth file, made of two of them. */
+export function combinedOf({ fullchain, privkey }: Readonly<Record<FileKind, string>>): string {
+  return fullchain + privkey
 }
 
 /** Reads one PEM or DER certificate. Throws node:crypto's error when it is none. */

@@ -1,9 +1,10 @@
-import { fileKinds, readLeaf } from './certificate.ts'
-import type { Leaf } from './certificate.ts'
+import { archiveKinds, fileKinds, readLeaf } from './certificate.ts'
+import type { ArchiveKind, Leaf } from './certificate.ts'
 import { sayValidity } from './duration.ts'
 import { judgeLayout } from './layout.ts'
 import type { Inspection, Lineage, Served, ServiceState } from './node.ts'
 import { judgeServed } from './served.ts'
+import { wantsCombined } from './serving.ts'
 import type { VersionFacts } from './version.ts'
 
 /** One difference between what a node should be and what it is. */
@@ -39,17 +40,18 @@ export function findDrift(input: DriftInput): Drift[] {
     ...servedDrift(input),
     ...(files ? [{ kind: 'files' as const, because: files }] : []),
     ...blockers(input, files !== undefined),
-    ...(lineage ? judgeLayout({ lineage, inspection: input.inspection, to: input.to }) : []),
+    ...(lineage ? judgeLayout({ ...input, lineage, to: input.to, kinds: kindsFor(input) }) : []),
     ...notices(input),
   ]
 }
 
 /** `live points to version 2`, or undefined when disk is as wanted. */
-function fileDrift(lineage: Lineage, { certificate, wanted }: DriftInput): string | undefined {
+function fileDrift(lineage: Lineage, input: DriftInput): string | undefined {
+  const { certificate, wanted } = input
   if (lineage.liveDirectory === 'missing') return `live/${certificate} is missing`
   if (lineage.pair === 'differs') return `key and fullchain in live/${certificate} do not belong together`
-  for (const kind of fileKinds) {
-    const entry = lineage.live[kind]
+  for (const kind of kindsFor(input)) {
+    const entry = lineage.live[kind] ?? missing
     const path = `live/${certificate}/${kind}.pem`
     if (entry.is === 'missing') return `${path} is missing`
     if (entry.is === 'other') return `${path} is neither a link nor a file`
@@ -72,6 +74,18 @@ function fileDrift(lineage: Lineage, { certificate, wanted }: DriftInput): strin
 /** Of a sealed key the sum may not be known; that it belongs to the fullchain is seen without it. */
 function differs(found: string | undefined, wanted: string | undefined): boolean {
   return wanted !== undefined && found !== wanted
+}
+
+const missing = { is: 'missing' } as const
+
+/** The files that are read of this certificate on this node. */
+function kindsFor(input: DriftInput): readonly ArchiveKind[] {
+  return wantsCombined(usedServices(input)) ? archiveKinds : fileKinds
+}
+
+function usedServices({ services, inspection }: DriftInput): Inspection['services'] {
+  const all = Object.entries(inspection.services)
+  return Object.fromEntries(all.filter(([name]) => services?.includes(name) ?? true))
 }
 
 /** One drift for each different thing that is served, naming what it is. */
@@ -111,8 +125,9 @@ export function leafOf(lineage: Lineage): Leaf | undefined {
   }
 }
 
-function blockers({ certificate, services, inspection }: DriftInput, mendable: boolean): Drift[] {
-  const used = Object.entries(inspection.services).filter(([name]) => services?.includes(name) ?? true)
+function blockers(input: DriftInput, mendable: boolean): Drift[] {
+  const { certificate, inspection } = input
+  const used = Object.entries(usedServices(input))
   const found: Drift[] = used.flatMap(([name, state]) => blockedBy(name, state, { certificate, mendable }))
   const block = (because: string, hint: string) => found.push({ kind: 'blocked', because, hint })
   const { disk } = inspection

@@ -1,12 +1,14 @@
 import { shellWord } from './audit-finding.ts'
 import { fileKinds } from './certificate.ts'
-import type { FileKind } from './certificate.ts'
+import type { ArchiveKind, FileKind } from './certificate.ts'
 import type { Drift } from './drift.ts'
 import type { Folder, Inspection, Lineage } from './node.ts'
 
 export interface LayoutInput {
   readonly lineage: Lineage
   readonly inspection: Inspection
+  /** The files that are read of it there. */
+  readonly kinds: readonly ArchiveKind[]
   /** The number under which a version is brought; undefined when none is. */
   readonly to: number | undefined
 }
@@ -53,8 +55,8 @@ export function isLoose(mode: string): boolean {
   return (Number.parseInt(mode, 8) & 0o022) !== 0
 }
 
-function judgeRealFiles({ lineage: { certificate, live } }: LayoutInput): Drift[] {
-  const files = fileKinds.filter((kind) => live[kind].is === 'file')
+function judgeRealFiles({ lineage: { certificate, live }, kinds }: LayoutInput): Drift[] {
+  const files = kinds.filter((kind) => live[kind]?.is === 'file')
   if (files.length === 0) return []
   const paths = files.map((kind) => `live/${certificate}/${kind}.pem`).join(', ')
   const hint = `move it on the node into archive/${certificate}/ under the next free number and link to it`
@@ -157,9 +159,9 @@ function sayRange(from: number, to: number): string {
 function judgeKeyModes({ lineage, inspection: { root } }: LayoutInput): Drift[] {
   const { certificate, archive, folders } = lineage
   const way = folders.filter(({ path }) => !path.startsWith('live'))
-  const open = archive.filter(({ kind, mode }) => kind === 'privkey' && isOpen(mode))
+  const open = archive.filter(({ kind, mode }) => /^(privkey|combined)$/.test(kind) && isOpen(mode))
   if (open.length === 0 || !way.every(({ mode }) => (Number.parseInt(mode, 8) & 0o001) !== 0)) return []
-  const paths = open.map(({ number }) => `archive/${certificate}/privkey${number}.pem`)
+  const paths = open.map(({ kind, number }) => `archive/${certificate}/${kind}${number}.pem`)
   const close = `chmod o-rwx ${paths.map((path) => shellWord(`${root}/${path}`)).join(' ')}`
   return [
     { kind: 'notice', because: `every user there may read ${paths.join(', ')}; as root there: ${close}` },

@@ -1,4 +1,4 @@
-import type { FileKind, Leaf } from './certificate.ts'
+import type { ArchiveKind, FileKind, Leaf } from './certificate.ts'
 import type { Services } from './serving.ts'
 
 /** Where TLS is spoken by a node. `via: 'ssh'` goes through the node's SSH connection, seen from the node. */
@@ -51,7 +51,7 @@ export type LiveEntry =
   | { readonly is: 'other' }
 
 export interface ArchiveFile {
-  readonly kind: FileKind
+  readonly kind: ArchiveKind
   readonly number: number
   readonly sha256: string
   /** Octal, as `600`. */
@@ -78,7 +78,8 @@ export interface Folder {
 /** What one node holds on disk for one certificate. */
 export interface Lineage {
   readonly certificate: string
-  readonly live: Readonly<Record<FileKind, LiveEntry>>
+  /** `combined` where it is there. */
+  readonly live: Readonly<Record<FileKind, LiveEntry>> & { readonly combined?: LiveEntry }
   /** Whether `live/NAME` is a directory, and not a link to one. */
   readonly liveDirectory: 'missing' | 'directory' | 'link' | 'other'
   /** Those there are of the five that lead to it. */
@@ -103,6 +104,8 @@ export interface ServiceState {
   readonly installed: boolean
   /** One of the user's own that systemd does not know counts as running. */
   readonly running: boolean
+  /** It reads `live/NAME/combined.pem`. */
+  readonly combined: boolean
   /** The configured test, run as things are. `command` is what was run, for people. */
   readonly test: { readonly command: string; readonly ok: boolean; readonly output: string }
 }

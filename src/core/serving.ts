@@ -8,6 +8,8 @@ export interface Service {
   readonly reload: readonly string[]
   /** Where it speaks TLS. */
   readonly endpoints: readonly Endpoint[]
+  /** It reads fullchain and key in one file, `live/NAME/combined.pem`. */
+  readonly combined: boolean
 }
 
 /** By name, in the order in which they are tested and reloaded. */
@@ -16,11 +18,18 @@ export type Services = Readonly<Record<string, Service>>
 export interface KnownService extends Pick<Service, 'test' | 'reload'> {
   /** Where it speaks TLS unless told. */
   readonly port: number
+  readonly combined?: boolean
 }
 
 /** As Debian's packages have them. A service of another name is one of the user's own. */
 export const knownServices: Readonly<Record<string, KnownService>> = {
   nginx: { test: ['nginx', '-t'], reload: ['systemctl', 'reload', 'nginx'], port: 443 },
+  haproxy: {
+    test: ['haproxy', '-c', '-f', '/etc/haproxy/haproxy.cfg'],
+    reload: ['systemctl', 'reload', 'haproxy'],
+    port: 443,
+    combined: true,
+  },
   apache: { test: ['apachectl', '-t'], reload: ['systemctl', 'reload', 'apache2'], port: 443 },
   caddy: {
     test: ['caddy', 'validate', '--config', '/etc/caddy/Caddyfile', '--adapter', 'caddyfile'],
@@ -44,6 +53,11 @@ export function endpointsFor(node: Node, certificate: Pick<Certificate, 'service
 export function endpointsOf(services: Services): readonly Endpoint[] {
   const all = Object.values(services).flatMap(({ endpoints }) => endpoints)
   return [...new Map(all.map((one) => [JSON.stringify(one), one])).values()]
+}
+
+/** Whether one of them reads fullchain and key in one file. */
+export function wantsCombined(services: Readonly<Record<string, Pick<Service, 'combined'>>>): boolean {
+  return Object.values(services).some(({ combined }) => combined)
 }
 
 /** `nginx`, `haproxy and nginx`. */

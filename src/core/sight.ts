@@ -122,9 +122,10 @@ function sayLive({ live, liveDirectory, pair }: Lineage): string {
   const entries = fileKinds.map((kind) => live[kind])
   const links = entries.map((entry) => (entry.is === 'link' ? entry.number : undefined))
   const alike = links.every((number) => number !== undefined && number === links[0])
+  const all = [...entries, live.combined ?? []].flat()
   const what = alike ? `version ${links[0]}` : `mixed: ${entries.map(sayEntry).join(', ')}`
   const differs = pair === 'differs' ? ', key and leaf do not belong together' : ''
-  return `${what} (${digest(JSON.stringify(entries))})${differs}`
+  return `${what} (${digest(JSON.stringify(all))})${differs}`
 }
 
 function sayEntry(entry: Lineage['live']['cert']): string {

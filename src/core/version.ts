@@ -1,5 +1,13 @@
-import { normalizePem, publicFilesOf, readLeaf, sha256, splitPem } from './certificate.ts'
-import type { FileKind, Leaf, PublicVersion, Version } from './certificate.ts'
+import {
+  combinedOf,
+  filesOf,
+  normalizePem,
+  publicFilesOf,
+  readLeaf,
+  sha256,
+  splitPem,
+} from './certificate.ts'
+import type { ArchiveKind, Leaf, PublicVersion, Version } from './certificate.ts'
 
 /** What may be said of a version in plans and reports: everything but the key. */
 export interface VersionFacts {
@@ -7,18 +15,19 @@ export interface VersionFacts {
   readonly leaf: Leaf
   /** SHA-256 fingerprints of the chain, the leaf's issuer first. Empty where no node is to be compared with it. */
   readonly chain: readonly string[]
-  /** SHA-256 of the four files' bytes; likewise, and that of the key where it is not known. */
-  readonly files: Readonly<Partial<Record<FileKind, string>>>
+  /** SHA-256 of the files' bytes; likewise, and those with the key in them where it is not known. */
+  readonly files: Readonly<Partial<Record<ArchiveKind, string>>>
 }
 
 export function versionFacts(version: Version | PublicVersion): VersionFacts {
   const { cert, chain, fullchain } = publicFilesOf(version)
   const privkey = 'key' in version ? sha256(normalizePem(version.key.reveal())) : version.keySum
   const sums = { cert: sha256(cert), chain: sha256(chain), fullchain: sha256(fullchain) }
+  const combined = 'key' in version ? { combined: sha256(combinedOf(filesOf(version))) } : {}
   return {
     number: version.number,
     leaf: readLeaf(version.leaf),
     chain: splitPem(version.chain).map((pem) => readLeaf(pem).fingerprint),
-    files: privkey === undefined ? sums : { privkey, ...sums },
+    files: privkey === undefined ? sums : { privkey, ...sums, ...combined },
   }
 }

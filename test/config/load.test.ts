@@ -283,12 +283,13 @@ describe('services of a node', () => {
       ),
     )
     expect(Object.entries(nodes['n']!.services)).toEqual([
-      ['relay', { test: ['relay', '-t'], reload: ['relay', '-r'], endpoints: [at(636)] }],
+      ['relay', { test: ['relay', '-t'], reload: ['relay', '-r'], combined: false, endpoints: [at(636)] }],
       [
         'apache',
         {
           test: ['apachectl', '-t'],
           reload: ['systemctl', 'reload', 'apache2'],
+          combined: false,
           endpoints: [at(443, '192.0.2.9')],
         },
       ],

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { FileKind } from '../../src/core/certificate.ts'
+import { fileKinds } from '../../src/core/certificate.ts'
 import { judgeLayout } from '../../src/core/layout.ts'
 import { makePlan } from '../../src/core/make-plan.ts'
 import type { Inspection, Lineage, LiveEntry } from '../../src/core/node.ts'
@@ -13,7 +14,8 @@ const archive = `archive/${fleet.name}`
 /** One line for each thing that is found, version 8 being brought to a node on version 2. */
 function found(change: Partial<Lineage>, seen: Partial<Inspection> = {}): string[] {
   const lineage = fleet.lineage(2, change)
-  return judgeLayout({ lineage, inspection: fleet.inspection(lineage, seen), to: 8 }).map((one) => {
+  const inspection = fleet.inspection(lineage, seen)
+  return judgeLayout({ lineage, inspection, to: 8, kinds: fileKinds }).map((one) => {
     const then = one.kind === 'mend' ? one.repair : one.kind === 'blocked' ? one.hint : ''
     return [one.kind, one.because, then].filter((part) => part !== '').join(' | ')
   })

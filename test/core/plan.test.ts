@@ -3,6 +3,7 @@ import { plainPaint } from '../../src/core/paint.ts'
 import { makePlan } from '../../src/core/make-plan.ts'
 import { hasChanges, hasProblems } from '../../src/core/plan.ts'
 import type { PlanRequest } from '../../src/core/make-plan.ts'
+import type { LiveEntry } from '../../src/core/node.ts'
 import type { Observed } from '../../src/core/observed.ts'
 import { renderPlan } from '../../src/core/render-plan.ts'
 import { planRollBack } from '../../src/core/roll-back.ts'
@@ -328,5 +329,50 @@ describe('services of a node', () => {
     const certificates = [{ ...fleet.certificate, services: ['nginx'] }]
     const made = makePlan({ certificates, rollout: fleet.rollout, forceRenew: false }, observed)
     expect(made.certificates[0]!.nodes.map(({ action }) => action)).toEqual(fleet.cdn.map(() => 'install'))
+  })
+})
+
+describe('a node where something reads fullchain and key in one file', () => {
+  const combining = { haproxy: fleet.serviceState({ combined: true }), nginx: fleet.serviceState() }
+  const seenWith = (combined?: LiveEntry) => {
+    const held = fleet.lineage(3)
+    const live = { ...held.live, ...(combined && { combined }) }
+    const sally = {
+      ...fleet.nodeAt(3),
+      inspection: fleet.inspection({ ...held, live }, { services: combining }),
+    }
+    return fleet.observe({ ...fleet.fleetAt(3), sally }, [fleet.version(3)])
+  }
+  const link = (number: number): LiveEntry => ({
+    is: 'link',
+    target: `../../archive/${fleet.name}/combined${number}.pem`,
+    number,
+    sha256: `sha256-of-combined${number}`,
+  })
+  const sallyOf = (observed: Observed, services?: readonly string[]) =>
+    makePlan(
+      { certificates: [{ ...fleet.certificate, services }], rollout: fleet.rollout, forceRenew: false },
+      observed,
+    ).certificates[0]!.nodes.find(({ node }) => node === 'sally')
+
+  test.each([
+    ['lacks it', undefined, `live/${fleet.name}/combined.pem is missing`],
+    ['has an older one', link(2), 'live points to version 2'],
+  ])('gets it when it %s', (_, entry, because) => {
+    expect(sallyOf(seenWith(entry))).toMatchObject({ action: 'install', because })
+  })
+
+  test('is right with it, and without it for a certificate that is not read so', () => {
+    expect(sallyOf(seenWith(link(3)))).toMatchObject({ action: 'none' })
+    expect(sallyOf(seenWith(), ['nginx'])).toMatchObject({ action: 'none' })
+  })
+
+  test('is told that a real file in its place would be in the way', () => {
+    expect(sallyOf(seenWith({ is: 'file', sha256: 'x' }))).toMatchObject({
+      action: 'none',
+      drift: [
+        expect.objectContaining({ because: `live/${fleet.name}/combined.pem is a real file, not a link` }),
+      ],
+    })
   })
 })

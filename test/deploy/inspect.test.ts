@@ -190,6 +190,7 @@ describe.for(shells)('on %s', (sh) => {
         unit: 'nginx',
         installed: true,
         running: true,
+        combined: false,
         test: { command: 'nginx -t', ok: true, output: 'nginx: test is successful' },
       },
     })

@@ -19,7 +19,7 @@ function twoServices(): FakeNode & { relayWill(script: string): void } {
   const relayWill = (text: string) =>
     writeFileSync(program, `#!/bin/sh\necho "relay $*" >>${fake.folder}/calls\n${text}\n`, { mode: 0o755 })
   relayWill('')
-  const relay = { test: [program, 'test'], reload: [program, 'reload'], endpoints: [] }
+  const relay = { test: [program, 'test'], reload: [program, 'reload'], combined: false, endpoints: [] }
   const node: Node = { ...fake.node, services: { ...nginxAlone(), relay } }
   return Object.assign(fake, { node, relayWill })
 }
@@ -124,12 +124,14 @@ describe.for(shells)('two services on %s', (sh) => {
         unit: 'nginx',
         installed: true,
         running: true,
+        combined: false,
         test: { command: 'nginx -t', ok: false, output: 'nginx: no' },
       },
       relay: {
         unit: 'relay',
         installed: true,
         running: true,
+        combined: false,
         test: { command: `${fake.folder}/relay test`, ok: true, output: '' },
       },
     })
@@ -143,7 +145,9 @@ describe.for(shells)('two services on %s', (sh) => {
 
 describe('whether a service runs', () => {
   const unitOf = async (name: string, reload: readonly string[], status: string) => {
-    using fake = fakeNode({ services: { [name]: { test: ['true'], reload, endpoints: [] } } })
+    using fake = fakeNode({
+      services: { [name]: { test: ['true'], reload, combined: false, endpoints: [] } },
+    })
     fake.will('status', status)
     return (await inspect(fake.shell(), fake.node, [])).services[name]
   }
@@ -189,7 +193,10 @@ describe('the installed program', () => {
     using fake = twoServices()
     fake.lay(one)
     const before = snapshot(fake.root)
-    const more = Object.entries(services).map(([name, service]) => [name, { endpoints: [], ...service }])
+    const more = Object.entries(services).map(([name, service]) => [
+      name,
+      { combined: false, endpoints: [], ...service },
+    ])
     const node: Node = { ...fake.node, services: { ...fake.node.services, ...Object.fromEntries(more) } }
     const shell = sealedShell(fake)
     const error = await nodeFailure(install(shell, node, order))

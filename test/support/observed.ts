@@ -1,5 +1,5 @@
-import { fileKinds } from '../../src/core/certificate.ts'
-import type { Certificate, FileKind, Leaf } from '../../src/core/certificate.ts'
+import { archiveKinds, fileKinds } from '../../src/core/certificate.ts'
+import type { ArchiveKind, Certificate, FileKind, Leaf } from '../../src/core/certificate.ts'
 import type { Folder, Inspection, Lineage, LiveEntry, Served, ServiceState } from '../../src/core/node.ts'
 import type { NodeObservation, Observed, OrderUnderWay } from '../../src/core/observed.ts'
 import type { VersionFacts } from '../../src/core/version.ts'
@@ -46,14 +46,11 @@ export function leafOf(number: number, change: Partial<Leaf> = {}): Leaf {
 }
 
 export function version(number: number, change: Partial<Leaf> = {}): VersionFacts {
-  const files = Object.fromEntries(fileKinds.map((kind) => [kind, sum(kind, number)])) as Record<
-    FileKind,
-    string
-  >
+  const files = Object.fromEntries(archiveKinds.map((kind) => [kind, sum(kind, number)]))
   return { number, leaf: leafOf(number, change), chain: ['issuer'], files }
 }
 
-function sum(kind: FileKind, number: number): string {
+function sum(kind: ArchiveKind, number: number): string {
   return `sha256-of-${kind}${number}`
 }
 
@@ -88,7 +85,7 @@ export function lineage(live: number, change: Partial<Lineage> = {}): Lineage {
 /** Of a service that is as it should be: nginx unless told. */
 export function serviceState(change: Partial<ServiceState> = {}): ServiceState {
   const test = { command: 'nginx -t', ok: true, output: '' }
-  return { unit: 'nginx', installed: true, running: true, test, ...change }
+  return { unit: 'nginx', installed: true, running: true, combined: false, test, ...change }
 }
 
 export function folder(path: string, change: Partial<Folder> = {}): Folder {
