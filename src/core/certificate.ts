@@ -43,9 +43,12 @@ export interface Version extends PublicParts {
 
 /** What anybody may know of a version. */
 export interface PublicVersion extends PublicParts {
-  /** SHA-256 of privkeyN.pem as nodes hold it; absent where nobody wrote it down beside the sealed key. */
-  readonly keySum?: string | undefined
+  /** Of the files with the key in them; lacking what nobody wrote down beside the sealed key. */
+  readonly secretSums?: Partial<SecretSums>
 }
+
+/** SHA-256 of the files that hold a version's key, as nodes hold them. */
+export type SecretSums = Readonly<Record<'privkey' | 'combined', string>>
 
 interface PublicParts {
   readonly certificate: string
@@ -92,8 +95,14 @@ export function publicFilesOf(version: PublicParts): Record<Exclude<FileKind, 'p
 }
 
 /** The bytes of the fifth file, made of two of them. */
-export function combinedOf({ fullchain, privkey }: Readonly<Record<FileKind, string>>): string {
+export function combinedOf({ fullchain, privkey }: SecretFiles): string {
   return fullchain + privkey
+}
+
+type SecretFiles = Readonly<Record<'fullchain' | 'privkey', string>>
+
+export function secretSumsOf(files: SecretFiles): SecretSums {
+  return { privkey: sha256(files.privkey), combined: sha256(combinedOf(files)) }
 }
 
 /** Reads one PEM or DER certificate. Throws node:crypto's error when it is none. */

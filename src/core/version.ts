@@ -1,12 +1,4 @@
-import {
-  combinedOf,
-  filesOf,
-  normalizePem,
-  publicFilesOf,
-  readLeaf,
-  sha256,
-  splitPem,
-} from './certificate.ts'
+import { filesOf, publicFilesOf, readLeaf, secretSumsOf, sha256, splitPem } from './certificate.ts'
 import type { ArchiveKind, Leaf, PublicVersion, Version } from './certificate.ts'
 
 /** What may be said of a version in plans and reports: everything but the key. */
@@ -21,13 +13,11 @@ export interface VersionFacts {
 
 export function versionFacts(version: Version | PublicVersion): VersionFacts {
   const { cert, chain, fullchain } = publicFilesOf(version)
-  const privkey = 'key' in version ? sha256(normalizePem(version.key.reveal())) : version.keySum
-  const sums = { cert: sha256(cert), chain: sha256(chain), fullchain: sha256(fullchain) }
-  const combined = 'key' in version ? { combined: sha256(combinedOf(filesOf(version))) } : {}
+  const secret = 'key' in version ? secretSumsOf(filesOf(version)) : version.secretSums
   return {
     number: version.number,
     leaf: readLeaf(version.leaf),
     chain: splitPem(version.chain).map((pem) => readLeaf(pem).fingerprint),
-    files: privkey === undefined ? sums : { privkey, ...sums, ...combined },
+    files: { ...secret, cert: sha256(cert), chain: sha256(chain), fullchain: sha256(fullchain) },
   }
 }

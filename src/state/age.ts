@@ -1,17 +1,24 @@
 import { armor, Decrypter, Encrypter, identityToRecipient, Stanza } from 'age-encryption'
-import { sha256 } from '../core/certificate.ts'
 import { digestOf, stanzaName } from './seal.ts'
+import type { Seal } from './seal.ts'
 
 /** Seals a key's PEM to the recipients, as armored age text that `age -d` opens. */
-export async function sealTo(recipients: readonly string[], pem: string): Promise<string> {
+export async function sealTo(
+  recipients: readonly string[],
+  pem: string,
+  sums: Seal['sums'],
+): Promise<string> {
   const encrypter = new Encrypter()
   for (const recipient of new Set(recipients)) encrypter.addRecipient(recipient)
-  const known = new Stanza([stanzaName, sha256(pem), digestOf(recipients)], new Uint8Array())
+  const known = new Stanza(
+    [stanzaName, digestOf(recipients), sums.privkey, ...(sums.combined ? [sums.combined] : [])],
+    new Uint8Array(),
+  )
   encrypter.addRecipient({ wrapFileKey: () => [known] })
   return armor.encode(await encrypter.encrypt(pem))
 }
 
-/** `fits`: one of the identities is a recipient; what is `damaged` may have been for them, too. */
+/** `foreign`: sealed to none of the identities, as far as can be told; what is damaged in the header looks so, too. */
 export type Opened =
   | { readonly kind: 'opened'; readonly pem: string }
   | { readonly kind: 'foreign' }

@@ -1,9 +1,11 @@
+import { sha256 } from '../core/certificate.ts'
 import { ConfigError, StateError } from '../core/errors.ts'
 import type { Secret } from '../core/secret.ts'
 import { quote } from './failure.ts'
 import { readIdentities } from './identity.ts'
 import type { Identities } from './identity.ts'
 import { digestOf, isArmored, isSealed, readSeal } from './seal.ts'
+import type { Seal } from './seal.ts'
 import type { KeyForm } from './store.ts'
 
 /** Private keys as they lie on the disk: PEM, or armored age text. */
@@ -11,10 +13,10 @@ export interface Vault {
   /** What new keys are sealed to; empty: they lie in the clear. */
   readonly recipients: readonly string[]
   /**
-   * The PEM as it is to be written. The first time, it is proved that the identity opens what is sealed: a key that
+   * The PEM as it is to be written, with what may be said of it. The first time, it is proved that the identity opens what is sealed: a key that
    * nobody can open would be lost. Throws ConfigError when there is none, or it does not fit.
    */
-  seal(pem: string): Promise<string>
+  seal(pem: string, sums?: Seal['sums']): Promise<string>
   /**
    * The PEM of what was read. Throws ConfigError or StateError.
    * @param place for messages: a path, or `the key of …`
@@ -64,9 +66,9 @@ export function openVault({ recipients, identity }: VaultOptions): Vault {
     if (kind !== 'opened') throw unfit(mine, recipients)
   }
 
-  const sealed = async (pem: string): Promise<string> => {
+  const sealed = async (pem: string, sums: Seal['sums'] = { privkey: sha256(pem) }): Promise<string> => {
     const { sealTo } = await import('./age.ts')
-    const text = await sealTo(recipients, pem)
+    const text = await sealTo(recipients, pem, sums)
     await (proved ??= prove(text))
     return text
   }
@@ -74,9 +76,9 @@ export function openVault({ recipients, identity }: VaultOptions): Vault {
   return {
     recipients,
 
-    async seal(pem) {
+    async seal(pem, sums) {
       if (recipients.length === 0) return pem
-      const text = await sealed(pem)
+      const text = await sealed(pem, sums)
       known.set(text, pem)
       return text
     },

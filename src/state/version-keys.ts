@@ -1,7 +1,8 @@
 import { createPrivateKey } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { normalizePem } from '../core/certificate.ts'
+import { normalizePem, secretSumsOf } from '../core/certificate.ts'
+import type { FileKind } from '../core/certificate.ts'
 import { StateError } from '../core/errors.ts'
 import { archivedNow, fileName } from './archive.ts'
 import { attempt, isMissing, quote } from './failure.ts'
@@ -17,7 +18,7 @@ export function versionKeysIn(
   { turns, write, vault }: VersionMeans,
 ): Pick<Store, 'listKeys' | 'rewriteKey'> {
   const archive = join(folder, 'archive')
-  const pathOf = (certificate: string, kind: 'privkey' | 'cert', number: number) =>
+  const pathOf = (certificate: string, kind: FileKind, number: number) =>
     join(archive, checkName(certificate), fileName(kind, number))
 
   return {
@@ -41,7 +42,9 @@ export function versionKeysIn(
       const leaf = (await readPrivate(leafPath))?.toString('utf8')
       if (leaf === undefined) refuseUnlessKey(pem, path)
       else refuseForeignKey(pem, leaf, { key: path, leaf: leafPath })
-      const text = await vault.seal(pem)
+      const fullchain = (await readPrivate(pathOf(certificate, 'fullchain', number)))?.toString('utf8')
+      const sums = fullchain === undefined ? undefined : secretSumsOf({ privkey: pem, fullchain })
+      const text = await vault.seal(pem, sums)
       await turns.take(async () => {
         if ((await readPrivate(path))?.toString('utf8') !== before) throw changed(path)
         await write.replace(path, text)

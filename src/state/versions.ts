@@ -1,6 +1,6 @@
 import { readlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { fileKinds, filesOf, normalizePem, sha256 } from '../core/certificate.ts'
+import { fileKinds, filesOf, normalizePem, secretSumsOf, sha256 } from '../core/certificate.ts'
 import type { FileKind } from '../core/certificate.ts'
 import { StateError } from '../core/errors.ts'
 import { Secret } from '../core/secret.ts'
@@ -53,7 +53,7 @@ export function versionsIn(
 
   const holds = async (found: string, pem: string, path: string): Promise<boolean> => {
     if (!isSealed(found)) return found === pem
-    const sum = readSeal(found)?.keySum
+    const sum = readSeal(found)?.sums.privkey
     return sum === undefined ? normalizePem(await vault.open(found, path)) === pem : sum === sha256(pem)
   }
 
@@ -83,7 +83,7 @@ export function versionsIn(
       const bytes = filesOf(version)
       const [key, leaf] = [pathOf(certificate, 'privkey', number), pathOf(certificate, 'cert', number)]
       refuseForeignKey(bytes.privkey, bytes.cert, { key, leaf })
-      const written = { ...bytes, privkey: await vault.seal(bytes.privkey) }
+      const written = { ...bytes, privkey: await vault.seal(bytes.privkey, secretSumsOf(bytes)) }
       await turns.take(async () => {
         const missing = new Map<string, string>()
         for (const kind of fileKinds) {
@@ -103,7 +103,7 @@ export function versionsIn(
       const { parts, key, paths } = found
       const pem = await vault.open(key, paths.key)
       refuseForeignKey(pem, parts.leaf, paths)
-      const sum = isSealed(key) ? readSeal(key)?.keySum : undefined
+      const sum = isSealed(key) ? readSeal(key)?.sums.privkey : undefined
       if (sum !== undefined && sum !== sha256(normalizePem(pem))) throw differs(paths.key, paths.leaf)
       return { ...parts, key: new Secret(pem) }
     },
@@ -112,9 +112,10 @@ export function versionsIn(
       const found = await readTexts(certificate, number)
       if (!found) return undefined
       const { parts, key, paths } = found
-      if (isSealed(key)) return { ...parts, keySum: readSeal(key)?.keySum }
+      if (isSealed(key)) return { ...parts, secretSums: readSeal(key)?.sums ?? {} }
       refuseForeignKey(key, parts.leaf, paths)
-      return { ...parts, keySum: sha256(normalizePem(key)) }
+      const fullchain = parts.leaf + parts.chain
+      return { ...parts, secretSums: secretSumsOf({ privkey: normalizePem(key), fullchain }) }
     },
 
     // Read without yielding: a promise for each of ten thousand small files costs more than the files.

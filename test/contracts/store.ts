@@ -1,5 +1,5 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { filesOf, readLeaf, sha256 } from '../../src/core/certificate.ts'
+import { filesOf, readLeaf, secretSumsOf } from '../../src/core/certificate.ts'
 import type { Version } from '../../src/core/certificate.ts'
 import { LockedError, StateError } from '../../src/core/errors.ts'
 import { type KeptKey, spkiOf } from '../../src/core/kept-key.ts'
@@ -192,7 +192,7 @@ export function storeContract(kind: string, makePlace: () => Promise<StorePlace>
           number,
           leaf,
           chain,
-          keySum: sha256(filesOf(first).privkey),
+          secretSums: secretSumsOf(filesOf(first)),
         })
       })
 
@@ -208,6 +208,9 @@ export function storeContract(kind: string, makePlace: () => Promise<StorePlace>
           { certificate: name, number: 1, form },
         ])
         expect((await store.getVersion(name, 1))?.key.reveal()).toBe(filesOf(first).privkey)
+        expect(await store.getPublicVersion(name, 1)).toMatchObject({
+          secretSums: secretSumsOf(filesOf(first)),
+        })
         await store.rewriteKey(name, 2)
         expect(await store.listVersions(name)).toEqual([1])
       })

@@ -251,7 +251,7 @@ describe.skipIf(ageMissing)('the program age', () => {
     await writeFile(keyPath(1), sealed)
     await using store = await openFiles(folder, vaultOf([ours!], [ours!]))
     expect((await store.getVersion(name, 1))?.key.reveal()).toBe(filesOf(first!).privkey)
-    expect(await store.getPublicVersion(name, 1)).toMatchObject({ keySum: undefined })
+    expect(await store.getPublicVersion(name, 1)).toMatchObject({ secretSums: {} })
     expect((await store.listKeys())[0]?.form).toBe('sealed-otherwise')
     await store.addVersion(first!)
     await expect(store.addVersion({ ...second!, number: 1 })).rejects.toThrow('has other bytes')
