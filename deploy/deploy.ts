@@ -3,7 +3,7 @@ import { NodeError } from '../src/core/errors.ts'
 import type { NodeStep } from '../src/core/errors.ts'
 import type { Emit, InstallStep } from '../src/core/event.ts'
 import type { Node, ProbeResult } from '../src/core/node.ts'
-import { endpointsFor, servicesFor } from '../src/core/serving.ts'
+import { endpointsFor, httpEndpointsFor, servicesFor } from '../src/core/serving.ts'
 import type { Deployment } from './deployment.ts'
 import type { Fleet } from './fleet.ts'
 import { install } from './install.ts'
@@ -89,10 +89,12 @@ async function prove(deployment: Deployment, { fleet }: Means): Promise<NodeErro
     leafFingerprint: facts.leaf.fingerprint,
     chainFingerprints: facts.chain,
   }
-  // With the probe's own connection there are three in any case.
-  const handshakes = certificate.probes.length > 0 ? 2 : 3
   const endpoints = endpointsFor(node, certificate)
-  const questions = certificate.probes.flatMap((one) => endpoints.map((endpoint) => ({ one, endpoint })))
+  const questions = certificate.probes.flatMap((one) =>
+    httpEndpointsFor(node, certificate).map((endpoint) => ({ one, endpoint })),
+  )
+  // With the probe's own connection there are three in any case.
+  const handshakes = questions.length > 0 ? 2 : 3
   const ask = ({ one, endpoint }: (typeof questions)[number]) => probe(one, endpoint, { open })
   const [verdict, early] = await Promise.all([
     verify(node, wanted, { endpoints, open, deadlineMs, handshakes }),
@@ -112,6 +114,7 @@ function unproved(node: Node, step: NodeStep, message: string): NodeError {
 /** `verified at 2 endpoints, probes answered`. */
 function sayProof({ node, certificate }: Deployment): string {
   const endpoints = sayCount(endpointsFor(node, certificate).length, 'endpoint')
+  const probed = certificate.probes.length > 0 && httpEndpointsFor(node, certificate).length > 0
   const names = certificate.verifyNames.length > 1 ? ` for ${certificate.verifyNames.length} names` : ''
-  return `verified at ${endpoints}${names}${certificate.probes.length === 0 ? '' : ', probes answered'}`
+  return `verified at ${endpoints}${names}${probed ? ', probes answered' : ''}`
 }

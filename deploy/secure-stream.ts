@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { connect, type SecureContext, type TLSSocket } from 'node:tls'
 import type { Endpoint } from '../src/core/node.ts'
 import { dial } from './dial.ts'
+import { startTls } from './starttls.ts'
 
 /** A TCP stream from the node itself to address:port. */
 export type Open = (address: string, port: number) => Promise<Duplex>
@@ -25,28 +26,24 @@ export async function secureStream(endpoint: Endpoint, options: SecureStreamOpti
   const { name, secureContext, signal, timeoutMs = 10_000 } = options
   const end = performance.now() + timeoutMs
   const raw = await rawStream(endpoint, { ...options, timeoutMs })
-  const socket = connect({
-    socket: raw,
-    // RFC 6066 section 3: no address is a name.
-    servername: isIP(name) ? '' : name,
-    secureContext,
-    rejectUnauthorized: false,
-  })
+  let socket: TLSSocket | undefined
   const give = (reason: unknown) =>
-    socket.destroy(reason instanceof Error ? reason : new Error(String(reason)))
+    (socket ?? raw).destroy(reason instanceof Error ? reason : new Error(String(reason)))
   const timer = setTimeout(
-    () => give(new Error('no answer to the TLS handshake')),
+    () => give(new Error(`no answer to the ${socket ? 'TLS handshake' : 'wish for TLS'}`)),
     Math.max(0, end - performance.now()),
   )
   using _ = signal && addAbortListener(signal, () => give(new Error('interrupted')))
   try {
-    await new Promise<void>((resolve, reject) => {
-      socket
-        .once('secureConnect', resolve)
-        // It stays: an error after the handshake is nobody's news, but must not end the process.
-        .on('error', reject)
-        .once('close', () => reject(new Error('it closed the connection during the TLS handshake')))
+    if (endpoint.starttls) await startTls(raw, endpoint.starttls)
+    socket = connect({
+      socket: raw,
+      // RFC 6066 section 3: no address is a name.
+      servername: isIP(name) ? '' : name,
+      secureContext,
+      rejectUnauthorized: false,
     })
+    await secured(socket)
     return socket
   } catch (error) {
     raw.destroy()
@@ -54,6 +51,16 @@ export async function secureStream(endpoint: Endpoint, options: SecureStreamOpti
   } finally {
     clearTimeout(timer)
   }
+}
+
+function secured(socket: TLSSocket): Promise<void> {
+  return new Promise<void>((resolve, reject) => {
+    socket
+      .once('secureConnect', resolve)
+      // It stays: an error after the handshake is nobody's news, but must not end the process.
+      .on('error', reject)
+      .once('close', () => reject(new Error('it closed the connection during the TLS handshake')))
+  })
 }
 
 async function rawStream(

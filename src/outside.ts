@@ -4,7 +4,7 @@ import type { Certificate } from './core/certificate.ts'
 import { sayValidity } from './core/duration.ts'
 import type { Node, Served } from './core/node.ts'
 import { endpointName, judgeServed } from './core/served.ts'
-import { endpointsFor } from './core/serving.ts'
+import { httpEndpointsFor } from './core/serving.ts'
 import { versionFacts } from './core/version.ts'
 import type { VersionFacts } from './core/version.ts'
 import { lookAt } from './observe.ts'
@@ -50,7 +50,7 @@ async function lookAtNode(app: App, look: Look): Promise<Finding[]> {
   const { certificate, node } = look
   const open = app.fleet.opener(node)
   const pairs = certificate.probes.flatMap((one) =>
-    endpointsFor(node, certificate).map((endpoint) => ({ one, endpoint })),
+    httpEndpointsFor(node, certificate).map((endpoint) => ({ one, endpoint })),
   )
   const roots = await app.cas.roots()
   const [served, probed] = await Promise.all([

@@ -3,6 +3,7 @@ import type { ProviderDescription, Setting } from '../../providers/provider.ts'
 import { judgeRecipient } from '../core/age-recipient.ts'
 import { challengeMethods, keyTypes } from '../core/certificate.ts'
 import { parseDuration } from '../core/duration.ts'
+import { starttlsProtocols } from '../core/node.ts'
 import { nearest } from '../core/nearest.ts'
 
 export type Descriptions = Readonly<Record<string, ProviderDescription>>
@@ -43,7 +44,12 @@ const hop = z.union([text, strict({ ...login, knownHosts: text.optional() })])
 
 const endpoint = z.union([
   text,
-  strict({ address: text.optional(), port: port.optional(), via: z.enum(['direct', 'ssh']).optional() }),
+  strict({
+    address: text.optional(),
+    port: port.optional(),
+    via: z.enum(['direct', 'ssh']).optional(),
+    starttls: z.union([z.enum(starttlsProtocols), z.literal(false)]).optional(),
+  }),
 ])
 
 const service = strict({

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { ConfigError } from '../core/errors.ts'
 import { nearest } from '../core/nearest.ts'
-import type { Endpoint } from '../core/node.ts'
+import type { Endpoint, Starttls } from '../core/node.ts'
 import { knownServices } from '../core/serving.ts'
 import type { Services } from '../core/serving.ts'
 import type { RawNode, RawService } from './schema.ts'
@@ -38,8 +38,8 @@ export function normalizeServices(raw: RawNode, { name: node, address }: Place):
       const known = knownServices[name]
       const { test = known?.test, reload = known?.reload } = given
       if (!test || !reload) throw unknownService(`${where}.services.${name}`, name)
-      const { port = 443, combined = given.combined ?? false } = known ?? {}
-      const endpoints = given.endpoints ?? raw.endpoints ?? [{}]
+      const { port = 443, combined = given.combined ?? false, mail = false } = known ?? {}
+      const endpoints = given.endpoints ?? (mail ? undefined : raw.endpoints) ?? [{}]
       return [
         name,
         { test, reload, combined, endpoints: endpoints.map((one) => endpointOf(one, { address, port })) },
@@ -73,9 +73,29 @@ interface EndpointDefaults {
 }
 
 function endpointOf(given: RawEndpoint, { address, port }: EndpointDefaults): Endpoint {
-  if (typeof given === 'string') return { ...splitAddress(given, port), via: 'direct' }
+  if (typeof given === 'string') {
+    const place = splitAddress(given, port)
+    return { ...place, via: 'direct', ...starttlsOf(place.port) }
+  }
   const via = given.via ?? 'direct'
-  return { address: given.address ?? (via === 'ssh' ? '127.0.0.1' : address), port: given.port ?? port, via }
+  const place = {
+    address: given.address ?? (via === 'ssh' ? '127.0.0.1' : address),
+    port: given.port ?? port,
+  }
+  return { ...place, via, ...starttlsOf(place.port, given.starttls) }
+}
+
+/** Ports on which nobody speaks TLS from the first byte (RFC 8314). */
+const startingPorts: Readonly<Record<number, Starttls>> = {
+  25: 'smtp',
+  587: 'smtp',
+  143: 'imap',
+  110: 'pop3',
+}
+
+function starttlsOf(port: number, given?: Starttls | false): Pick<Endpoint, 'starttls'> {
+  const starttls = given ?? startingPorts[port]
+  return starttls ? { starttls } : {}
 }
 
 /** `address`, `address:port`, `[v6]:port` or a bare IPv6 address. */

@@ -7,7 +7,12 @@ export interface Endpoint {
   readonly address: string
   readonly port: number
   readonly via: 'direct' | 'ssh'
+  /** The protocol that is spoken in the clear until TLS begins; absent: TLS from the first byte. */
+  readonly starttls?: Starttls
 }
+
+export const starttlsProtocols = ['smtp', 'imap', 'pop3'] as const
+export type Starttls = (typeof starttlsProtocols)[number]
 
 /** How a node is logged in to. */
 export interface SshTarget {

@@ -19,6 +19,8 @@ export interface KnownService extends Pick<Service, 'test' | 'reload'> {
   /** Where it speaks TLS unless told. */
   readonly port: number
   readonly combined?: boolean
+  /** The endpoints of a node, which are for the web, are not its own. */
+  readonly mail?: boolean
 }
 
 /** As Debian's packages have them. A service of another name is one of the user's own. */
@@ -33,9 +35,18 @@ export const knownServices: Readonly<Record<string, KnownService>> = {
   apache: { test: ['apachectl', '-t'], reload: ['systemctl', 'reload', 'apache2'], port: 443 },
   caddy: {
     test: ['caddy', 'validate', '--config', '/etc/caddy/Caddyfile', '--adapter', 'caddyfile'],
-    reload: ['systemctl', 'reload', 'caddy'],
+    // Its unit is left hanging in its reload by a configuration that is refused.
+    reload: ['caddy', 'reload', '--config', '/etc/caddy/Caddyfile', '--adapter', 'caddyfile', '--force'],
     port: 443,
   },
+  postfix: {
+    test: ['postfix', 'check'],
+    // Debian's unit reloads by doing nothing, and has another one do it afterwards.
+    reload: ['postfix', 'reload'],
+    port: 25,
+    mail: true,
+  },
+  dovecot: { test: ['doveconf', '-n'], reload: ['systemctl', 'reload', 'dovecot'], port: 993, mail: true },
 }
 
 /** Those of a node that read a certificate; all of them unless it names some. */
@@ -47,6 +58,17 @@ export function servicesFor(node: Node, { services }: Pick<Certificate, 'service
 /** Where a node shall serve a certificate, each endpoint once. */
 export function endpointsFor(node: Node, certificate: Pick<Certificate, 'services'>): readonly Endpoint[] {
   return endpointsOf(servicesFor(node, certificate))
+}
+
+/** Where a URL can be fetched: mail is spoken elsewhere. */
+export function httpEndpointsFor(
+  node: Node,
+  certificate: Pick<Certificate, 'services'>,
+): readonly Endpoint[] {
+  const mailPorts = [465, 993, 995]
+  return endpointsFor(node, certificate).filter(
+    ({ port, starttls }) => starttls === undefined && !mailPorts.includes(port),
+  )
 }
 
 /** Of all these services, each once. */

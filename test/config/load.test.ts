@@ -296,6 +296,22 @@ describe('services of a node', () => {
     ])
   })
 
+  test('for mail have ports of their own, and begin in the clear where nobody does otherwise', async () => {
+    const { nodes } = await load(
+      node(
+        `endpoints: ['192.0.2.9'], services: { postfix: { endpoints: ['192.0.2.1', '192.0.2.1:465', { port: 587 }, { port: 25, starttls: false }] }, dovecot: {} }`,
+      ),
+    )
+    const { postfix, dovecot } = nodes['n']!.services
+    expect(postfix?.endpoints).toEqual([
+      { ...at(25), starttls: 'smtp' },
+      at(465),
+      { ...at(587), starttls: 'smtp' },
+      at(25),
+    ])
+    expect(dovecot?.endpoints).toEqual([at(993)])
+  })
+
   test('are nginx alone, also by the short way', async () => {
     const { nodes } = await load(node(`nginx: { test: ['openresty', '-t'] }`))
     expect(nodes['n']!.services).toEqual(nginxAlone({ test: ['openresty', '-t'], endpoints: [at(443)] }))
