@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { hostsMissing } from '../test/lab/hosts.ts'
 import { namedMissing } from '../test/lab/named.ts'
 import { benchDueAtOnce } from './due-at-once.ts'
+import { benchLargeFleet } from './large-fleet.ts'
 import { machine, runLine } from './measure.ts'
 import { benchNoneDue } from './none-due.ts'
 import { benchRenew } from './renew.ts'
@@ -23,6 +24,10 @@ print(await benchStartup(program, 40))
 
 say('ten thousand certificates of which none is due')
 print(await benchRenew(program, { certificates: 10_000, rounds: 5 }))
+
+say('five hundred scripted nodes of which a tenth fails, and OpenSSH beside; about three minutes')
+for (const concurrency of [8, 50])
+  print(await benchLargeFleet(program, { nodes: 500, concurrency, rounds: 3 }))
 
 const noServers = await namedMissing()
 if (noServers) {

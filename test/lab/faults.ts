@@ -136,7 +136,7 @@ export const nodeFaults: readonly Fault[] = [
     mend: `ln -sf ../../archive/${site}/privkey2.pem ${live}/privkey.pem`,
     says: [
       `certs: error: sally: live/${site}/privkey.pem is a real file, not a link`,
-      `certs: hint: certs rollout ${site} --adopt`,
+      'certs: hint: move it ',
     ],
     exitCode: 1,
   },
