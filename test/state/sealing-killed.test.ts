@@ -78,7 +78,8 @@ describe.skipIf(straceMissing)('a run that is killed while it writes a key anew'
       const all = positions(undisturbed.calls)
       expect(all.length).toBeGreaterThan(8)
       let [runs, killed] = [0, 0]
-      for (const position of sample(all, 6)) {
+      const changing = all.filter((position) => /^(write|fsync|rename|link)/.test(position))
+      for (const position of new Set([...sample(all, 3), ...changing])) {
         const folder = await prepared(from)
         const { end } = await rewrite(folder, to, ['-e', `inject=${position}`])
         runs++
