@@ -1,4 +1,5 @@
 import { AcmeError, type Subproblem } from '../core/errors.ts'
+import { printableLine } from '../core/printable.ts'
 
 /** A problem document (RFC 7807, RFC 8555 section 6.7), made safe to print. */
 export interface Problem {
@@ -16,9 +17,12 @@ export function readProblem(value: unknown): Problem {
   if (!isObject(value)) return { type: 'unknown', detail: 'the CA gave no reason', subproblems: [] }
   const { type, detail, instance, subproblems } = value
   return {
-    type: typeof type === 'string' ? printable(type.replace(prefix, ''), 100) : 'unknown',
-    detail: typeof detail === 'string' && detail !== '' ? printable(detail) : 'the CA gave no reason',
-    instance: typeof instance === 'string' ? printable(instance) : undefined,
+    type: typeof type === 'string' ? printableLine(type.replace(prefix, ''), { max: 100 }) : 'unknown',
+    detail:
+      typeof detail === 'string' && detail !== ''
+        ? printableLine(detail, { max: 600 })
+        : 'the CA gave no reason',
+    instance: typeof instance === 'string' ? printableLine(instance, { max: 600 }) : undefined,
     subproblems: Array.isArray(subproblems) ? subproblems.slice(0, 100).map(readSubproblem) : [],
   }
 }
@@ -27,13 +31,11 @@ function readSubproblem(value: unknown): Subproblem {
   const { type, detail } = readProblem(value)
   const identifier =
     isObject(value) && isObject(value['identifier']) ? value['identifier']['value'] : undefined
-  return { type, detail, identifier: typeof identifier === 'string' ? printable(identifier, 260) : undefined }
-}
-
-/** One line without control or direction characters, so that no terminal obeys a CA. */
-export function printable(text: string, longest = 600): string {
-  const line = text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim()
-  return line.length > longest ? `${line.slice(0, longest)}…` : line
+  return {
+    type,
+    detail,
+    identifier: typeof identifier === 'string' ? printableLine(identifier, { max: 260 }) : undefined,
+  }
 }
 
 export interface Refusal {

@@ -1,8 +1,8 @@
 import { Agent, request, type RequestOptions } from 'node:https'
 import { causeOf } from '../core/cause.ts'
 import { AcmeError } from '../core/errors.ts'
+import { printableLine } from '../core/printable.ts'
 import { interrupted } from './pace.ts'
-import { printable } from './problem.ts'
 import { checkUrl } from './wire.ts'
 
 export interface Call {
@@ -122,7 +122,7 @@ function unreachable(
   { step, directory, place, bundled }: { step: string; directory: string; place: string; bundled: boolean },
 ): AcmeError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  const said = printable(error instanceof Error ? error.message : String(error), 300)
+  const said = printableLine(error instanceof Error ? error.message : String(error), { max: 300 })
   if (trustCodes.test(code)) {
     const hint = bundled
       ? `the certificate does not lead to a root in ${place}.caBundle; compare them with the CA`

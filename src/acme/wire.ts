@@ -1,6 +1,7 @@
 import { AcmeError } from '../core/errors.ts'
+import { printableLine } from '../core/printable.ts'
 import type { Profile } from '../core/profile.ts'
-import { isObject, printable, type Problem, readProblem } from './problem.ts'
+import { isObject, type Problem, readProblem } from './problem.ts'
 
 /**
  * The RFC 8555 objects as far as we use them. A CA's answer is foreign text: what has not the right shape is an
@@ -60,7 +61,9 @@ export function parseDirectory(value: unknown, origin: Origin): Directory {
   const meta = isObject(read.value['meta']) ? read.value['meta'] : {}
   const caaIdentities = (Array.isArray(meta['caaIdentities']) ? meta['caaIdentities'] : [])
     .slice(0, 100)
-    .flatMap((name: unknown) => (typeof name === 'string' ? printable(name, 255).toLowerCase() : []))
+    .flatMap((name: unknown) =>
+      typeof name === 'string' ? printableLine(name, { max: 255 }).toLowerCase() : [],
+    )
   return {
     newNonce: read.url('newNonce'),
     newAccount: read.url('newAccount'),
@@ -72,8 +75,8 @@ export function parseDirectory(value: unknown, origin: Origin): Directory {
     profiles: Object.entries(isObject(meta['profiles']) ? meta['profiles'] : {})
       .slice(0, 100)
       .map(([name, description]) => ({
-        name: printable(name, 100),
-        description: typeof description === 'string' ? printable(description, 300) : '',
+        name: printableLine(name, { max: 100 }),
+        description: typeof description === 'string' ? printableLine(description, { max: 300 }) : '',
       })),
     caaIdentities,
     // Before revision 02 of the draft, a CA was known by what it calls itself in CAA records.
@@ -87,7 +90,7 @@ export function parseAccount(value: unknown, origin: Origin): Account {
   const read = reader(value, origin)
   const status = read.text('status')
   if (status !== 'valid') {
-    throw new AcmeError(`${origin.step} failed: the account is ${printable(status, 50)}`)
+    throw new AcmeError(`${origin.step} failed: the account is ${printableLine(status, { max: 50 })}`)
   }
   return { orders: read.value['orders'] }
 }
