@@ -1,10 +1,10 @@
-import { createInterface } from 'node:readline/promises'
 import { ConfigError } from '../core/errors.ts'
 import { isRemote } from '../core/node.ts'
 import { selectNode } from '../core/selection.ts'
 import type { Io } from '../io.ts'
 import { commonHelp, exitCode } from './command.ts'
 import type { Command } from './command.ts'
+import { confirm } from './confirm.ts'
 import { withApp } from './session.ts'
 
 export const command: Command = {
@@ -72,11 +72,5 @@ async function choose<Key extends Fingerprinted>(
       hint: 'certs nodes trust NODE --fingerprint SHA256:…',
     })
   }
-  const terminal = createInterface({ input: io.stdin, output: io.stderr })
-  try {
-    const answer = await terminal.question('Trust these keys? Only "yes" does: ', { signal: io.signal })
-    return answer.trim() === 'yes' ? keys : []
-  } finally {
-    terminal.close()
-  }
+  return (await confirm('Trust these keys?', io)) ? keys : []
 }
