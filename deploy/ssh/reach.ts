@@ -5,6 +5,7 @@ import { dial } from '../dial.ts'
 import { type Hop, hopError, placeOf } from './hop.ts'
 import type { Login, LoginOptions } from './login.ts'
 import { Dropped } from './refusal.ts'
+import { hintOfConnect } from './unreached.ts'
 
 export type ReachOptions = Pick<LoginOptions, 'timeouts' | 'random' | 'signal'>
 
@@ -36,13 +37,13 @@ export async function withStream<Result>(
 }
 
 async function open({ hop, before, timeouts, signal }: Reach): Promise<Duplex> {
-  const { address, port, user } = hop.target
+  const { address, port } = hop.target
   const through = before ? ` through ${placeOf(before.hop)}` : ''
   try {
     if (before) return await forward(before, { address, port, timeoutMs: timeouts.connect })
     return await dial(address, port, { timeoutMs: timeouts.connect, signal })
   } catch (error) {
-    const hint = before ? hintOfForward(error) : `ssh -v -p ${port} ${user}@${address}`
+    const hint = before ? hintOfForward(error) : hintOfConnect(hop, error)
     throw hopError(hop, 'connect', {
       message: `connect to ${placeOf(hop)}${through} failed: ${signal.aborted ? 'interrupted' : causeOf(error)}`,
       hint: signal.aborted ? undefined : hint,

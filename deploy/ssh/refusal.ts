@@ -3,6 +3,7 @@ import { causeOf } from '../../src/core/cause.ts'
 import { hostKeyAlgorithms, type KnownHost } from '../known-hosts.ts'
 import type { Verifier } from './host-key.ts'
 import { type Hop, hopError, placeOf } from './hop.ts'
+import { hintOfConversation } from './unreached.ts'
 
 /** The connection was lost before the handshake: worth another try. */
 export class Dropped extends Error {
@@ -54,7 +55,8 @@ export function whyNoLogin(hop: Hop, failure: Failure): NodeError | Dropped {
   if (message.includes('no matching')) return nothingInCommon(hop, { message, known })
   const step = keyed ? 'authenticate' : 'connect'
   const what = keyed ? 'login' : 'ssh handshake'
-  return hopError(hop, step, { message: `${what} at ${place} failed: ${causeOf(cause)}`, cause })
+  const hint = hintOfConversation(hop, keyed)
+  return hopError(hop, step, { message: `${what} at ${place} failed: ${causeOf(cause)}`, hint, cause })
 }
 
 function refusedLogin(hop: Hop, cause: unknown): NodeError {

@@ -216,7 +216,9 @@ describe('a connection', () => {
     const node = fake.node()
     const error = await failure({ ...node, ssh: { ...node.ssh, port } })
     expect(error.message).toBe(`sally: connect to [127.0.0.1]:${port} failed: connection refused`)
-    expect(error.hints).toEqual([`ssh -v -p ${port} deploy@127.0.0.1`])
+    expect(error.hints).toEqual([
+      `it is up, and nothing listens on port ${port}: is that the port, and does sshd run (systemctl status ssh)? ssh -v -p ${port} deploy@127.0.0.1`,
+    ])
   })
 
   test('to a name that does not resolve says so', async () => {
@@ -226,6 +228,7 @@ describe('a connection', () => {
     expect(error.message).toMatch(
       /sally\.invalid.* failed: (its name does not resolve|the resolver does not answer)/,
     )
+    expect(error.hints[0]).toContain('getent hosts sally.invalid')
   })
 
   test.each([

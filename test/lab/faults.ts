@@ -85,7 +85,11 @@ export const nodeFaults: readonly Fault[] = [
     what: 'the connection is refused',
     onNode: 'systemctl stop ssh',
     mend: 'systemctl start ssh',
-    says: [/sally: connect to \S+ failed: connection refused/, 'hint: ssh -v '],
+    says: [
+      /sally: connect to \S+ failed: connection refused/,
+      'hint: it is up, and nothing listens on port 22',
+      'ssh -v -p 22 root@',
+    ],
     exitCode: 1,
   },
   {
