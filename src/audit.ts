@@ -22,7 +22,7 @@ export interface AuditScope {
 }
 
 /** Where certificates usually lie; what is not there is no fault. */
-const usualFolders = [
+export const usualFolders = [
   '/etc/nginx',
   '/etc/ssl',
   '/etc/pki/tls',
@@ -53,7 +53,7 @@ export async function audit(
   return { audit: makeAudit({ now: app.io.now(), certificates, nodes, views, names: judged }), views }
 }
 
-async function lookInto(app: App, node: Node, folders: readonly string[]): Promise<AuditedNode> {
+export async function lookInto(app: App, node: Node, folders: readonly string[]): Promise<AuditedNode> {
   app.emit({ kind: 'node-connecting', node: node.name })
   try {
     const shell = await app.fleet.shell(node)

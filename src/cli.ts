@@ -20,6 +20,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   history: () => import('./commands/history.ts'),
   check: () => import('./commands/check.ts'),
   audit: () => import('./commands/audit.ts'),
+  prune: () => import('./commands/prune.ts'),
   replace: () => import('./commands/replace.ts'),
   revoke: () => import('./commands/revoke.ts'),
   export: () => import('./commands/export.ts'),

@@ -50,6 +50,7 @@ test.each([
   'history',
   'check',
   'audit',
+  'prune',
   'replace',
   'revoke',
   'export',

@@ -56,7 +56,7 @@ understand() {
       'sum combined '*) sum_combined=${value#* } ;;
       'combined '*) combined=$value ;;
       'test '* | 'reload '* | 'folder '/*) ;;
-      'shelve '* | 'unshelve '* | 'stop '* | 'start '*) ;;
+      'shelve '* | 'unshelve '* | 'stop '* | 'start '* | 'item '* | 'expect '* | 'backup '*) ;;
       *) return 1 ;;
     esac
   done <<END

@@ -14,6 +14,12 @@ const programOf = {
   audit: 'audit',
   renewals: 'housekeeping',
   adopt: 'housekeeping',
+  weigh: 'housekeeping',
+  prune: 'housekeeping',
+  mend: 'housekeeping',
+  restore: 'housekeeping',
+  backups: 'housekeeping',
+  forget: 'housekeeping',
 } as const satisfies Record<string, Program>
 
 /** What the program is told: settings by name (a list is one line for each item), and PEM files. */

@@ -31,7 +31,7 @@ serve() {
   case $verb in
     inspect | audit | install | rollback) ;;
     # What neither an installed program nor a rollout brings along.
-    renewals | adopt) [ "$keeps_house" = yes ] || fail lock unchanged verb ;;
+    renewals | adopt | weigh | prune | mend | restore | backups | forget) [ "$keeps_house" = yes ] || fail lock unchanged verb ;;
     *) fail lock unchanged verb ;;
   esac
   [ -z "$pinned" ] || permit

@@ -37,7 +37,7 @@ tab=$(printf '\t')
 # `ID MODE OWNER PATH` for each regular file, links followed; each path once, in order.
 regular_files() {
   {
-    bounded find "$@" -maxdepth 6 \( -path /etc/ssl/certs -o -name .ssh -o -name .git -o -name node_modules \
+    bounded find "$@" -maxdepth 6 \( -path "$root/pruned" -o -path /etc/ssl/certs -o -name .ssh -o -name .git -o -name node_modules \
       -o -name '*[[:cntrl:]]*' \) -prune -o \( -type f -o -type l \) \
       -exec stat -L -c "%d:%i$tab%a$tab%U:%G$tab%n$tab%s$tab%F" {} + 2>/dev/null
     [ $? -lt 128 ] || say lacking time >&3

@@ -7,7 +7,22 @@ const parts = {
   // Apart, so that a rollout does not send what it has no use for.
   audit: ['frame', 'serving', 'reads', 'inspect', 'configuration', 'material', 'audit', 'main'],
   // For who is root there only: an installed program does not have it.
-  housekeeping: ['frame', 'serving', 'reads', 'inspect', 'audit', 'lock', 'adopt', 'main'],
+  housekeeping: [
+    'frame',
+    'serving',
+    'reads',
+    'inspect',
+    'configuration',
+    'material',
+    'audit',
+    'lock',
+    'adopt',
+    'named',
+    'candidates',
+    'backup',
+    'prune',
+    'main',
+  ],
 } as const
 
 export type Program = keyof typeof parts

@@ -4,6 +4,7 @@ import { printable, printableLine } from '../../src/core/printable.ts'
 import { unitOf, wantsCombined } from '../../src/core/serving.ts'
 import type { Services } from '../../src/core/serving.ts'
 import type { Answer, Verb } from './frame.ts'
+import { sayConflict, sayTidying } from './tidying-refusal.ts'
 
 /** What was asked of the node when it refused or failed. */
 export interface Asked {
@@ -17,7 +18,7 @@ export interface Asked {
 
 type Left = NonNullable<NodeProblem['left']>
 
-interface Words {
+export interface Words {
   readonly message: string
   readonly hints: readonly string[]
 }
@@ -32,6 +33,7 @@ const steps: readonly NodeStep[] = [
   'reload',
   'rollback',
   'adopt',
+  'prune',
 ]
 const lefts: readonly Left[] = ['unchanged', 'restored', 'changed', 'degraded']
 
@@ -64,7 +66,9 @@ export function readRefusal(node: Node, asked: Asked, answer: Answer): NodeError
     step,
     left,
     exitCode,
-    detail: printable(answer.all('said').join('\n'), { max: 4000 }),
+    detail: printable([...answer.all('said'), ...answer.all('conflict').map(sayConflict)].join('\n'), {
+      max: 4000,
+    }),
     hint: hints,
   })
 }
@@ -128,17 +132,18 @@ function byHand(node: Node, asked: Asked, former: string | undefined): string {
   return [`cd ${live}`, links, ...commands].join(' && ')
 }
 
-function shellWord(word: string): string {
+export function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll(`'`, `'\\''`)}'`
 }
 
-interface Refusal {
+export interface Refusal {
   readonly code: string
   readonly words: string
   readonly service: string
 }
 
-function refused(node: Node, asked: Asked, { code, words, service }: Refusal): Words {
+function refused(node: Node, asked: Asked, refusal: Refusal): Words {
+  const { code, words, service } = refusal
   const { certificate, number } = asked
   const live = `live/${certificate}`
   const on = (command: string) => `on ${node.name}, as root: ${command}`
@@ -172,20 +177,6 @@ function refused(node: Node, asked: Asked, { code, words, service }: Refusal): W
         message: 'the file that says what its login may do is missing there',
         hints: [`certs nodes setup ${node.name} --apply --login root`],
       }
-    case 'verb': {
-      const again = `certs nodes adopt ${node.name} --login root`
-      return {
-        message: 'its login can not do that, and is not meant to',
-        hints: [`name somebody who may, and the key that lets them in: ${again} --login-identity agent`],
-      }
-    }
-    case 'write':
-      return {
-        message: `can't rename ${words} in ${node.root}/renewal`,
-        hints: [on(`ls -la ${path('renewal')}`)],
-      }
-    case 'timer':
-      return { message: `can't turn ${words} on or off`, hints: [on(`systemctl status ${shellWord(words)}`)] }
     case 'stopped':
       return {
         message: `${service} is not running, and certs never starts it`,
@@ -242,6 +233,8 @@ function refused(node: Node, asked: Asked, { code, words, service }: Refusal): W
         hints: [on(`df -h ${path('.')}; df -i ${path('.')}`)],
       }
     default:
-      return { message: `refused ${asked.verb} (${code} ${words})`, hints: [] }
+      return (
+        sayTidying(node, asked, refusal) ?? { message: `refused ${asked.verb} (${code} ${words})`, hints: [] }
+      )
   }
 }

@@ -7,6 +7,7 @@ import { ConfigError } from '../core/errors.ts'
 import { choosePaint } from '../progress.ts'
 import { commonHelp, exitCode } from './command.ts'
 import type { Command, Invocation } from './command.ts'
+import { readFolders } from './folders.ts'
 import { withApp } from './session.ts'
 
 export const command: Command = {
@@ -43,7 +44,7 @@ Examples
   },
   operands: [],
   async run(invocation, io) {
-    const folders = readFolders(invocation)
+    const folders = readFolders('certs audit', invocation)
     refusePairs(invocation)
     const { audit, written } = await withApp(invocation, io, async (app) => {
       const { audit: look } = await import('../audit.ts')
@@ -73,15 +74,6 @@ async function render(
   }
   const { renderAudit } = await import('../core/render-audit.ts')
   return renderAudit(audit, paint)
-}
-
-function readFolders(invocation: Invocation): readonly string[] {
-  const folders = invocation.values('folder') ?? []
-  const relative = folders.find((folder) => !folder.startsWith('/'))
-  if (relative === undefined) return folders
-  throw new ConfigError(`certs audit: --folder "${relative}" is no absolute path`, {
-    hint: 'it is a folder on the nodes: --folder /srv/tls',
-  })
 }
 
 function refusePairs(invocation: Invocation): void {

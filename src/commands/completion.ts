@@ -13,6 +13,7 @@ const verbs = [
   'history',
   'check',
   'audit',
+  'prune',
   'replace',
   'revoke',
   'export',

@@ -17,6 +17,7 @@ Make it so
   rollout NAME         plan and apply for one certificate, without a question
   apply [NAME…]        show the plan, ask, do it
   renew [NAME…]        what a timer runs: everything due, silent when nothing is
+  prune [NAME…]        move what nobody uses any more into a backup on its node
   rollback NAME        go back to the version before, on every node
 
 Keys

@@ -34,6 +34,7 @@ export function normalize(raw: RawConfig, place: Place): Settings {
     certificates: Object.fromEntries(
       names.map(([name, one]) => [name, normalizeCertificate(name, one, { nodes, dns })]),
     ),
+    prune: { keep: raw.prune?.keep ?? 3 },
     rollout: {
       canary: raw.rollout?.canary ?? 1,
       waves: (raw.rollout?.waves ?? ['50%', '100%']).map((share) => Number.parseInt(share, 10) / 100),

@@ -128,6 +128,7 @@ export function configSchema(descriptions: Descriptions) {
     }).optional(),
     nodes: z.record(text, node).optional(),
     certificates: z.record(text, certificate),
+    prune: strict({ keep: z.int().min(1).max(1000).optional() }).optional(),
     rollout: strict({
       canary: z.int().min(0).optional(),
       waves: z.array(share).min(1).optional(),

@@ -14,6 +14,10 @@ export interface Settings {
   readonly resolvers: readonly string[]
   readonly nodes: Readonly<Record<string, Node>>
   readonly certificates: Readonly<Record<string, Certificate>>
+  readonly prune: {
+    /** Versions of a lineage that stay on a node, the live one among them. */
+    readonly keep: number
+  }
   readonly rollout: RolloutSettings
 }
 

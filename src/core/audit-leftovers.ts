@@ -137,7 +137,7 @@ function judgeVersions({ node, holdings }: NodeView): NodeFinding[] {
         ? []
         : say(
             `${name}: ${sayCount(older.length, 'old version')} with keys (${sayNumbers(older)})`,
-            `the ${keptVersions} before the live one are enough to go back to`,
+            `the ${keptVersions} before the live one are enough to go back to; certs prune moves older ones into a backup`,
           )),
     ]
   })

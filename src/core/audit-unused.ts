@@ -3,44 +3,67 @@ import type { NodeFinding } from './audit-finding.ts'
 import type { Holding, NodeView } from './audit-view.ts'
 import { sayCount } from './count.ts'
 import { sayValidity } from './duration.ts'
+import type { FoundCertificate } from './material.ts'
 
 export interface Fleet {
   readonly views: readonly NodeView[]
   readonly now: Date
 }
 
-/** Whole lineages and files that nginx does not read: needed elsewhere, or by nobody that was seen. */
-export function judgeUnused(view: NodeView, fleet: Fleet): NodeFinding[] {
+/** What lies together and nothing in nginx reads: the versions of a lineage, or files side by side. */
+export interface Unused {
+  readonly holdings: readonly [Holding, ...Holding[]]
+  /** `certificate and key of www.example.com, expired 110 days ago`. */
+  readonly of: string
+  /** Of its certificate, or of the one that its key belongs to. */
+  readonly leaf: FoundCertificate | undefined
+  /** Nodes on which certificate or key is in use by another path. */
+  readonly users: readonly string[]
+}
+
+export function findUnused(view: NodeView, fleet: Fleet): Unused[] {
   const groups = [...Map.groupBy(view.holdings, (holding) => groupOf(holding, fleet)).values()]
-  return groups.flatMap((group): NodeFinding[] => {
+  return groups.flatMap((group): Unused[] => {
     const certified = group.flatMap(({ certificate }) => certificate ?? [])
     const keyed = group.some(({ keys }) => keys.length > 0)
     // A list of CAs alone is nobody's certificate.
     if (group.some(({ inUse }) => inUse) || (certified.length === 0 && !keyed)) return []
     const leaf =
       certified.toSorted((a, b) => (a.notAfter < b.notAfter ? 1 : -1))[0] ?? holderOf(group[0]!, fleet)
-    const { node } = view
-    const [{ lineage, path }] = group as [Holding]
-    const what = lineage
-      ? [`${path} (${sayCount(group.length, 'version')})`]
-      : group.map(({ label }) => label)
     const of = sayKept(
       { keyed, certified: certified.length > 0 },
       leaf && `${sayNames(leaf)}, ${sayValidity(leaf.notAfter, fleet.now)}`,
     )
+    const users = leaf ? usersOf(leaf.spki, fleet) : []
+    return [{ holdings: group as [Holding, ...Holding[]], of, leaf, users }]
+  })
+}
+
+/** Whole lineages and files that nginx does not read: needed elsewhere, or by nobody that was seen. */
+export function judgeUnused(view: NodeView, fleet: Fleet): NodeFinding[] {
+  return findUnused(view, fleet).map(({ holdings, of, users }): NodeFinding => {
+    const { node } = view
+    const [{ lineage, path }] = holdings
+    const what = lineage
+      ? [`${path} (${sayCount(holdings.length, 'version')})`]
+      : holdings.map(({ label }) => label)
     const base = {
       level: 'tidy',
       node,
       what,
-      hints: ['see that nothing else reads it, and take it away'],
-      commands: group.slice(0, lineage ? 1 : undefined).map(lookFor),
+      hints: [
+        'see that nothing else reads it, and take it away: certs prune looks for that, and keeps a backup',
+      ],
+      commands: holdings.slice(0, lineage ? 1 : undefined).map(lookFor),
     } as const
-    const users = leaf ? usersOf(leaf.spki, fleet) : []
-    if (users.length === 0) return [{ ...base, kind: 'orphan', message: `nothing in nginx reads ${of}` }]
-    const others = `only ${users.join(', ')} ${users.length === 1 ? 'reads' : 'read'} it`
-    const where = users.includes(node) ? 'a copy, and nginx reads another' : others
-    return [{ ...base, kind: 'copy', message: `${of}: ${where}` }]
+    if (users.length === 0) return { ...base, kind: 'orphan', message: `nothing in nginx reads ${of}` }
+    return { ...base, kind: 'copy', message: `${of}: ${sayUsers(users, node)}` }
   })
+}
+
+export function sayUsers(users: readonly string[], node: string): string {
+  if (users.includes(node)) return 'a copy, and nginx reads another'
+  return `only ${users.join(', ')} ${users.length === 1 ? 'reads' : 'read'} it`
 }
 
 /** The versions of a lineage; of other files, certificate and key that lie side by side. */

@@ -94,6 +94,7 @@ export type NodeStep =
   | 'rollback'
   | 'setup'
   | 'adopt'
+  | 'prune'
 
 export interface NodeProblem extends ErrorOptions {
   readonly node: string

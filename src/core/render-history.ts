@@ -74,6 +74,13 @@ const words: Readonly<
   ],
   'timer-off': ['stopped', 'stop', (one, facts) => `${facts['what']}${on(one)}, also for the next boot`],
   'timer-on': ['started', 'start', (one, facts) => `${facts['what']}${on(one)}, also for the next boot`],
+  prune: ['moved', 'move', (one, facts) => `${facts['what']}${on(one)} into backup ${facts['backup']}`],
+  'prune-restore': [
+    'put back',
+    'put back',
+    (one, facts) => `backup ${facts['backup']}${on(one)}${files(facts)}`,
+  ],
+  'prune-discard': ['discarded', 'discard', (one, facts) => `backup ${facts['backup']}${on(one)} for good`],
   'order-create': ['ordered', 'order', (one, facts) => `${one.certificate} for ${facts['names']}`],
   'txt-create': ['made', 'make', (_one, facts) => sayTxt(facts)],
   'txt-remove': ['removed', 'remove', (_one, facts) => sayTxt(facts)],
@@ -111,6 +118,10 @@ function sayAct(one: Happening, facts: Facts): { done: string; plain: string } {
     () => `for ${one.certificate}${on(one)}`,
   ]
   return { done: `${past} ${rest(one, facts)}`, plain: `${plain} ${rest(one, facts)}` }
+}
+
+function files({ files: count }: Facts): string {
+  return count === undefined ? '' : ` (${count} files)`
 }
 
 function became({ what, to }: Facts): string {

@@ -20,7 +20,9 @@ vi.setConfig({ testTimeout: process.env['CERTS_FAULTS'] === 'all' ? 1_200_000 : 
 
 test('the program is plain POSIX sh to shellcheck', () => {
   const parts = (program: Program) => programText(program).split(/(?=^# shellcheck shell=sh$)/m)
-  const input = [...new Set([...parts('audit').slice(0, -1), ...parts('rollout')])].join('')
+  const input = [
+    ...new Set([...parts('housekeeping').slice(0, -1), ...parts('audit').slice(0, -1), ...parts('rollout')]),
+  ].join('')
   const checked = spawnSync('shellcheck', ['-s', 'sh', '-'], { input, encoding: 'utf8' })
   expect(checked.stdout + checked.stderr).toBe('')
   expect(checked.status).toBe(0)

@@ -1,0 +1,114 @@
+# shellcheck shell=sh
+# What an order's items are made of, and what forbids to take them away. Writes nothing.
+
+keeps_house=yes
+
+# Each item of the order with its entries, who else names it, and backups that a run was cut off at.
+weigh() {
+  find_place
+  cd "$root" 2>/dev/null || cd /
+  unfinished
+  examine_nginx
+  entries=$(list_entries) || repeat "$entries"
+  printf '%s\n' "$entries" | sed -n "s/^[1-9]/$token entry &/p"
+  [ -z "$entries" ] || forbidden
+}
+
+# What a part that runs apart said before it failed.
+repeat() {
+  printf '%s\n' "$1"
+  exit 1
+}
+
+unfinished() {
+  set +f
+  for path in "$root"/pruned/*/unfinished; do
+    [ ! -f "$path" ] || { path=${path%/*} && say unfinished "${path##*/}"; }
+  done
+  set -f
+}
+
+# `ITEM HOW TYPE MODE OWNER SUM ID PATH TARGET`, tabs between; of a lineage a first line with its name, too.
+list_entries() {
+  while IFS= read -r line <&3; do
+    case $line in 'item '*) ;; *) continue ;; esac
+    line=${line#item }
+    item=${line%% *} line=${line#* }
+    how=${line%% *} value=${line#* }
+    numbered "$item" || fail inspect unchanged order
+    case $how in
+      lineage)
+        named "$value" || fail inspect unchanged order
+        printf '%s\tlineage\td\t-\t-\t-\t-\t-\t%s\n' "$item" "$value"
+        how=inside
+        paths_in "renewal/$value.conf" "live/$value" "archive/$value" -name '*[[:cntrl:]]*' | grep -q . &&
+          printf '%s\tinside\to\t-\t-\t-\t-\t%s\t\n' "$item" "$root/archive/$value"
+        paths_in "renewal/$value.conf" "live/$value" "archive/$value" | list_paths
+        ;;
+      version)
+        if ! named "${value% *}" || ! numbered "${value##* }"; then fail inspect unchanged order; fi
+        for kind in privkey cert chain fullchain combined; do
+          printf '%s\n' "$root/archive/${value% *}/$kind${value##* }.pem"
+        done | list_paths
+        ;;
+      path) printf '%s\n' "$value" | list_paths ;;
+    esac
+  done 3<<END
+$order
+END
+}
+
+# Everything below these, files before the folders they are in.
+paths_in() {
+  for path in "$1" "$2" "$3"; do
+    if [ -e "$root/$path" ] || [ -L "$root/$path" ]; then find "$root/$path" -depth ${4+"$4" "$5"} 2>/dev/null; fi
+  done
+}
+
+list_paths() {
+  while IFS= read -r path; do
+    facts=$(stat -c "%F$tab%a$tab%u:%g$tab%d:%i" "$path" 2>/dev/null) || continue
+    type=o sum=- target=''
+    case $facts in
+      regular*) type=f sum=$(sum_of "$path") ;;
+      'symbolic link'*) type=l target=$(readlink "$path") ;;
+      directory*) type=d ;;
+    esac
+    facts=${facts#*"$tab"}
+    id=${facts##*"$tab"}
+    printf '%s\n' "$item$tab$how$tab$type$tab${facts%"$tab"*}$tab$sum$tab$id$tab$path$tab$target"
+  done
+}
+
+# `led ITEM PATH`: a link in live leads to it from outside; `read ITEM PATH`: nginx reads it; and who else names it.
+forbidden() {
+  {
+    printf '%s\n' "$entries" | sed "s/^/entry$tab/"
+    set +f
+    stat -L -c "led$tab%d:%i$tab%n" "$root"/live/*/*.pem 2>/dev/null
+    set -f
+    printf '%s\n' "$reads" | with_each stat -L -c "read$tab%d:%i$tab%n" --
+  } | awk -F'\t' -v token="$token" '
+    $1 == "entry" { if ($4 == "f") { of[$8] = of[$8] " " $2; own[$2, $9] } else own[$2, $9]; next }
+    $2 in of {
+      count = split(of[$2], item, " ")
+      for (i = 1; i <= count; i++)
+        if ($1 == "read" || !((item[i], $3) in own)) print token, $1, item[i], $3
+    }'
+  named_elsewhere
+}
+
+# What nginx reads into $reads, what its configuration is made of into $dumped. A path with a variable in it is any.
+examine_nginx() {
+  said=''
+  for service in $services; do
+    [ "$service" != nginx ] || said=$(reader=configuration && configured test examine)
+  done
+  service=''
+  tested=$(printf '%s\n' "$said" | sed -n "s/^$token test //p")
+  dumped=$(printf '%s\n' "$said" | sed -n "s/^$token conf file$tab//p")
+  reads=$(printf '%s\n' "$said" | read_files | sed 's/^folder //')
+  variable=$(printf '%s\n' "$said" |
+    grep -E "^$token conf set${tab}[0-9]+${tab}[a-z_]*ssl_(trusted_|client_)?certificate(_key)?${tab}[^$tab]*[$]")
+  said=''
+}
