@@ -146,7 +146,7 @@ function isLink({ target }: MaterialFile): boolean {
 function placeOf({ path }: MaterialFile, root: string): Omit<Group, 'files' | 'links'> {
   const inRoot = path.startsWith(`${root}/archive/`) ? path.slice(root.length + '/archive/'.length) : ''
   const [, name, number] =
-    /^([^/]+)\/(?:privkey|cert|chain|fullchain)([1-9]\d{0,14})\.pem$/.exec(inRoot) ?? []
+    /^([^/]+)\/(?:privkey|cert|chain|fullchain|combined)([1-9]\d{0,14})\.pem$/.exec(inRoot) ?? []
   if (name === undefined || number === undefined) return { label: path, path }
   const folder = `${root}/archive/${name}`
   return {

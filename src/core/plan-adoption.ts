@@ -76,7 +76,7 @@ function judgeLineage(held: RenewalFile, input: AdoptionInput): AdoptionStep | U
   }
   if (lineage !== name && !isOurs(leaf)) {
     const read = judgeReaders(view, lineage)
-    if (read) return leave(read, 'certs audit says which lines of nginx to change; then run this again')
+    if (read) return leave(read, `${rollout} --adopt, or change what nginx reads; then run this again`)
   }
   const renewal = judgeRenewal({ certificate, stored: newest, now, underway: false, forced: false })
   const next = renewal.due ? `the next certs renew does, because ${renewal.because}` : renewal.because
