@@ -10,6 +10,7 @@ import type { ErrorFacts } from './core/errors.ts'
 import type { Inspection, Node } from './core/node.ts'
 import type { CaaLock } from './core/caa-lock.ts'
 import { printableLine } from './core/printable.ts'
+import { checkRotation } from './check-account.ts'
 import { checkKeys } from './check-keys.ts'
 import { createPreflight } from './preflight.ts'
 import type { PreflightLooks, Proof } from './preflight.ts'
@@ -61,6 +62,7 @@ export async function checkAll(app: App): Promise<CheckFinding[]> {
     askKeys(app),
     ...Object.keys(settings.dns).map((name) => attempt('secret', `dns.${name}`, () => askSecret(app, name))),
     ...app.cas.all.map(({ directory }) => attempt('CA', directory, () => askCa(looks, directory))),
+    ...app.cas.all.map(({ directory }) => checkRotation(app, directory)),
     ...certificates.map((certificate) => askProofs(app, looks, certificate)),
     ...proofsOf(app).flatMap((proof) => app.cas.all.map((ca) => checkCaa(app, looks, { proof, ca }))),
     ...nodes.map((node) => inTurn(() => attempt('node', node.name, () => askNode(app, node)))),

@@ -30,6 +30,8 @@ export interface Selection {
   readonly history?: boolean
   /** False where nothing will be issued, whatever is due: DNS is not asked then. */
   readonly mayIssue?: boolean
+  /** Which CA issued what is stored is of interest, also where only one is configured. */
+  readonly issuers?: boolean
   /** A change may follow at once: sessions for it are opened ahead of time. */
   readonly mayChange?: boolean
 }
@@ -164,7 +166,7 @@ async function readIssuer(
   { name }: Certificate,
   { leaf, selection, due }: { readonly leaf: Leaf; readonly selection: Selection; readonly due: boolean },
 ): Promise<string | undefined> {
-  const isShown = selection.mayIssue === false && cas.all.length > 1
+  const isShown = selection.issuers === true || (selection.mayIssue === false && cas.all.length > 1)
   if (!due && !isShown) return undefined
   return issuerOf(store, name, leaf).catch(() => undefined)
 }

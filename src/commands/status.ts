@@ -1,6 +1,8 @@
 import type { App } from '../app.ts'
 import { makePlan } from '../core/make-plan.ts'
+import type { Observed } from '../core/observed.ts'
 import { hasChanges, hasProblems } from '../core/plan.ts'
+import type { CertificatePlan } from '../core/plan.ts'
 import { renderStatus } from '../core/render-status.ts'
 import { selectCertificates } from '../core/selection.ts'
 import { choosePaint } from '../progress.ts'
@@ -25,7 +27,8 @@ Example
     const { plan, observed, keys } = await withApp(invocation, io, async (app) => {
       const { observe } = await import('../observe.ts')
       const certificates = selectCertificates(app.settings.certificates, invocation.operands)
-      const seen = await observe(app, { certificates, forceRenew: false, mayIssue: false })
+      const issuers = invocation.flag('json')
+      const seen = await observe(app, { certificates, forceRenew: false, mayIssue: false, issuers })
       return {
         plan: makePlan({ certificates, rollout: app.settings.rollout, forceRenew: false }, seen),
         observed: seen,
@@ -36,7 +39,7 @@ Example
       ? JSON.stringify(
           {
             at: plan.at,
-            certificates: plan.certificates,
+            certificates: plan.certificates.map((one) => ({ ...one, ca: issuerOf(one, observed) })),
             nodes: observed.nodes,
             ...(keys && { keys: keys.count }),
           },
@@ -52,6 +55,12 @@ Example
     }
     return hasChanges(plan) || hasProblems(plan) ? exitCode.failed : exitCode.done
   },
+}
+
+/** The CA that issued the newest stored version; absent where it is not on record, its name where it is not configured. */
+function issuerOf({ certificate }: CertificatePlan, { certificates, cas }: Observed) {
+  const directory = certificates[certificate]?.issuedBy
+  return directory && { name: cas.find((ca) => ca.directory === directory)?.name, directory }
 }
 
 /** Where keys are to be sealed. */

@@ -74,6 +74,13 @@ describe.skipIf(missing)('certs account rotate', () => {
       `changed the key of the account ${before.url} from ${from} to ${to}\n`,
     )
     expect((await place.certs(`history ${name}`)).stdout).not.toContain('changed the key')
+    const { certificates } = JSON.parse((await place.certs('status --json')).stdout) as {
+      certificates: object[]
+    }
+    const directory = place.proxy.directory
+    expect(certificates).toMatchObject([
+      { certificate: name, ca: { name: new URL(directory).host, directory } },
+    ])
   })
 
   test('killed when the CA has acted, the next issuance goes on with the key that the CA takes', async () => {
@@ -97,8 +104,15 @@ describe.skipIf(missing)('certs account rotate', () => {
       exitCode: 128,
     })
     const open = await account()
+    const { host } = new URL(place.proxy.directory)
+    expect((await place.certs('check')).stdout).toMatch(
+      RegExp(
+        `! +CA +\\S+ +a change of our account's key, begun at .* UTC, is not over\n[^]*hint: certs account rotate ${host} `,
+      ),
+    )
     const { exitCode, stdout } = await place.certs('account rotate --yes')
     expect(exitCode).toBe(0)
+    expect((await place.certs('check')).stdout).not.toContain('is not over')
     expect(stdout).toMatch(
       /^The account \S+ at \S+: going on with the change of its key begun at 20.* UTC\.\nThe CA takes the new key/,
     )
