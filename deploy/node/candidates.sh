@@ -80,23 +80,71 @@ list_paths() {
   done
 }
 
-# `led ITEM PATH`: a link in live leads to it from outside; `read ITEM PATH`: nginx reads it; and who else names it.
+# `led ITEM PATH`: a link in live leads to it from outside, or through it; `read ITEM PATH`: nginx reads it, or reads
+# something through it; and who else names it.
 forbidden() {
   {
     printf '%s\n' "$entries" | sed "s/^/entry$tab/"
     set +f
-    stat -L -c "led$tab%d:%i$tab%n" "$root"/live/*/*.pem 2>/dev/null
+    set -- "$root"/live/*/*.pem
     set -f
+    stat -L -c "led$tab%d:%i$tab%n" "$@" 2>/dev/null
+    QUOTING_STYLE=literal stat -c "link$tab%n$tab%N" "$@" 2>/dev/null
     printf '%s\n' "$reads" | with_each stat -L -c "read$tab%d:%i$tab%n" --
-  } | awk -F'\t' -v token="$token" '
-    $1 == "entry" { if ($4 == "f") { of[$8] = of[$8] " " $2; own[$2, $9] } else own[$2, $9]; next }
-    $2 in of {
-      count = split(of[$2], item, " ")
-      for (i = 1; i <= count; i++)
-        if ($1 == "read" || !((item[i], $3) in own)) print token, $1, item[i], $3
-    }'
+    printf '%s\n' "$reads" | QUOTING_STYLE=literal with_each stat -c "link$tab%n$tab%N" --
+  } | awk -F'\t' -v token="$token" "$passing"
   named_elsewhere
 }
+
+# shellcheck disable=SC2016
+passing='
+  $1 == "entry" {
+    if ($3 == "lineage") next
+    if ($4 == "f") of[$8] = of[$8] " " $2
+    if ($4 == "l") link[$9] = $10
+    at[$9] = at[$9] " " $2
+    own[$2, $9]
+    next
+  }
+  $1 == "link" {
+    target = $3
+    if (index(target, " -> ")) {
+      target = substr(target, index(target, " -> ") + 4)
+      if (target ~ /^\047.*\047$/) target = substr(target, 2, length(target) - 2)
+      link[$2] = target
+    }
+    next
+  }
+  { kind[++starts] = $1; start[starts] = $3; if ($2 in of) forbid(of[$2], $1, $3) }
+  END {
+    for (i = 1; i <= starts; i++) {
+      path = start[i]
+      for (hops = 0; hops < 9; hops++) {
+        for (over = path; over != ""; sub(/\/[^\/]*$/, "", over)) if (over in at) forbid(at[over], kind[i], start[i])
+        if (!(path in link)) break
+        path = whole(path, link[path])
+      }
+    }
+  }
+  # What a link itself belongs to, it may lead to; nginx may not read it even so.
+  function forbid(items, kind, place,   count, n, item) {
+    count = split(items, item, " ")
+    for (n = 1; n <= count; n++) {
+      if ((kind == "led" && (item[n], place) in own) || (kind, item[n], place) in said) continue
+      said[kind, item[n], place]
+      print token, kind, item[n], place
+    }
+  }
+  function whole(path, target,   count, n, part, result) {
+    if (target !~ /^\//) { sub(/\/[^\/]*$/, "", path); target = path "/" target }
+    count = split(target, part, "/")
+    result = ""
+    for (n = 1; n <= count; n++) {
+      if (part[n] == "..") sub(/\/[^\/]*$/, "", result)
+      else if (part[n] != "" && part[n] != ".") result = result "/" part[n]
+    }
+    return result
+  }'
 
 # What nginx reads into $reads, what its configuration is made of into $dumped. A path with a variable in it is any.
 examine_nginx() {

@@ -89,7 +89,8 @@ function leadsTo(view: NodeView, path: string, wanted: string): boolean {
   return true
 }
 
-function resolveLink(path: string, target: string): string {
+/** Where a link at this path points. */
+export function resolveLink(path: string, target: string): string {
   const parts = target.startsWith('/') ? [] : path.split('/').slice(1, -1)
   for (const part of target.split('/')) {
     if (part === '..') parts.pop()

@@ -1,3 +1,4 @@
+import { resolveLink } from './audit-served.ts'
 import { findUnused, sayUsers } from './audit-unused.ts'
 import type { Fleet, Unused } from './audit-unused.ts'
 import type { NodeView } from './audit-view.ts'
@@ -82,6 +83,8 @@ function judgeUnusedOnes(unused: Unused, input: CandidateInput): (Candidate | St
       return [stay(`certs keeps ${lineage} here`, `certs rollout ${lineage}`)]
     }
     const inside = (path: string) => isInside(path, lineage, view)
+    const read = view.use.files.find(({ path }) => pathsOf(view, path).some(inside))
+    if (read) return [stay(`nginx reads ${read.path}`)]
     const partly = view.holdings.some(
       (holding) => !holdings.includes(holding) && holding.files.some(({ path }) => inside(path)),
     )
@@ -116,6 +119,17 @@ function lineageAt(path: string, root: string): string | undefined {
   if (below === undefined) return undefined
   const [name, ...rest] = path.slice(root.length + below.length + 2).split('/')
   return rest.length > 0 ? name : undefined
+}
+
+/** A path that is read, and the links that it leads through. */
+function pathsOf({ fileOf }: NodeView, path: string): string[] {
+  const paths = [path]
+  for (let target = fileOf(path)?.target; target !== undefined && paths.length < 9;) {
+    const next = resolveLink(paths.at(-1)!, target)
+    paths.push(next)
+    target = fileOf(next)?.target
+  }
+  return paths
 }
 
 function isInside(path: string, lineage: string, { material: { root } }: NodeView): boolean {

@@ -194,6 +194,21 @@ test.each<[string, MaterialFile[], Given, string[]]>([
   expect(said([...live, ...files], given)).toEqual(expected)
 })
 
+test('a lineage through whose links nginx reads another stays', () => {
+  const through = `${root}/live/${gone}/fullchain.pem`
+  const archived = lineage(gone, [2]).filter(({ target }) => target === undefined)
+  const link = { ...live[3]!, path: through, target: `../${name}/fullchain.pem` }
+  const far = { ...link, path: '/tls/a.pem', target: through }
+  const servers = (path: string) => [
+    serverOf(name, name),
+    serverOf(name, path, `${root}/live/${name}/privkey.pem`),
+  ]
+  const files = [...live, ...archived, link, far]
+  expect(said(files, {}, servers(through))).toEqual([`= ${whole}: nginx reads ${through}`])
+  expect(said(files, {}, servers('/tls/a.pem'))).toEqual([`= ${whole}: nginx reads /tls/a.pem`])
+  expect(said(files, {}, servers(`${root}/live/${name}/fullchain.pem`))).toEqual([`- orphan ${whole}`])
+})
+
 test('what certs keeps on the node stays, also where it lies in live as real files that nothing reads', () => {
   const files = [
     pem(`${root}/live/${name}/fullchain.pem`, 3, fresh),

@@ -142,6 +142,36 @@ describe.for(shells)('on %s', (sh) => {
     expect(existsSync(fake.path('live/gone.example/privkey.pem'))).toBe(true)
   })
 
+  test('what nginx or live reads through its links stays, however they are laid', async () => {
+    using fake = prepared()
+    const shell = fake.shell({ sh })
+    const far = join(fake.folder, 'root/far.pem')
+    const [mine, theirs] = [
+      fake.path('live/gone.example/other.pem'),
+      fake.path('live', certificate, 'fullchain.pem'),
+    ]
+    symlinkSync(`../${certificate}/fullchain.pem`, mine)
+    symlinkSync('../etc/letsencrypt/live/gone.example/other.pem', far)
+    const weighOne = async () => (await weigh(shell, fake.node, { candidates: [lineage] })).items[0]!
+    const [items, before] = [await itemsOf(shell, fake, [lineage]), left(fake)]
+    expect(await weighOne()).toMatchObject({ led: [], named: [] })
+    const dump = (file: string) =>
+      writeFileSync(join(fake.folder, 'dump'), `# configuration file /x/nginx.conf:\n${reads(fake, file)}`)
+    for (const file of [mine, far]) {
+      dump(file)
+      const { kept } = await prune(shell, fake.node, { items, backup })
+      expect(kept).toEqual([{ item: 0, because: `nginx reads ${file} now` }])
+    }
+    dump(theirs)
+    const through = fake.path('live', certificate, 'through.pem')
+    symlinkSync('../gone.example/other.pem', through)
+    expect((await prune(shell, fake.node, { items, backup })).kept[0]?.because).toBe(
+      `${through} leads to it now`,
+    )
+    expect(await weighOne()).toMatchObject({ led: [through] })
+    expect({ ...left(fake), ...before }).toEqual(left(fake))
+  })
+
   test('whoever names it in a configuration or an argument is told, but for comments and what is not in use', async () => {
     using fake = prepared()
     const etc = join(fake.folder, 'other')
