@@ -1,8 +1,9 @@
 import { adopt, lookAtRenewals } from '../deploy/adopt.ts'
+import { weigh } from '../deploy/prune.ts'
 import { audit as auditNode } from '../deploy/audit.ts'
 import type { App } from './app.ts'
-import type { Adopted, Adoption, AdoptionStep } from './core/adoption.ts'
-import { lineageOf } from './core/adoption.ts'
+import type { Adopted, Adoption, AdoptionStep, Renewals } from './core/adoption.ts'
+import { isOrderable, lineageOf } from './core/adoption.ts'
 import { viewNode } from './core/audit-view.ts'
 import type { Leaf } from './core/certificate.ts'
 import { StateError } from './core/errors.ts'
@@ -33,9 +34,26 @@ export async function prepareAdoption(app: App, { node, undo, keepTimer }: Adopt
     renewals,
     certificates,
     stored: await leavesStored(app),
+    named: await whoNames(app, node, renewals),
     now: io.now(),
     keepTimer,
   })
+}
+
+/** Of lineages that are called otherwise than a certificate of ours: a rollout does not change what reads those. */
+async function whoNames(
+  { fleet, settings, io }: App,
+  node: Node,
+  { held }: Renewals,
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const names = held.flatMap(({ file }) => (isOrderable(file) ? lineageOf(file) : []))
+  const others = names.filter((name) => !settings.certificates[name])
+  if (others.length === 0) return new Map()
+  const asked = { kind: 'orphan', label: '', what: '', because: '', lost: false } as const
+  const candidates = others.map((name) => ({ ...asked, target: { is: 'lineage', name, links: [] } as const }))
+  const { items, lacking } = await weigh(await fleet.shell(node), node, { candidates, signal: io.signal })
+  const unknown = lacking === undefined ? [] : ['a configuration that the search did not come to']
+  return new Map(others.map((name, index) => [name, [...items[index]!.named, ...unknown]]))
 }
 
 async function leavesStored(app: App): Promise<ReadonlyMap<string, readonly Leaf[]>> {

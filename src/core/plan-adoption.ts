@@ -14,6 +14,8 @@ export interface AdoptionInput {
   readonly certificates: readonly Certificate[]
   /** Leaves of the stored versions, the newest last, by the certificate's name. */
   readonly stored: ReadonlyMap<string, readonly Leaf[]>
+  /** Configurations of other services, scripts and processes that name a lineage of another name than ours. */
+  readonly named: ReadonlyMap<string, readonly string[]>
   readonly now: Date
   /** Leave certbot's timer on, whatever is left for it. */
   readonly keepTimer: boolean
@@ -43,7 +45,7 @@ export function planAdoption(input: AdoptionInput): Adoption {
 }
 
 function judgeLineage(held: RenewalFile, input: AdoptionInput): AdoptionStep | Unadopted {
-  const { view, stored, now } = input
+  const { view, stored, named, now } = input
   const lineage = lineageOf(held.file)
   const leave = (because: string, ...hints: string[]): Unadopted => ({ file: held.file, because, hints })
   if (!isOrderable(held.file)) return leave('no certificate can have such a name')
@@ -77,6 +79,14 @@ function judgeLineage(held: RenewalFile, input: AdoptionInput): AdoptionStep | U
   if (lineage !== name && !isOurs(leaf)) {
     const read = judgeReaders(view, lineage)
     if (read) return leave(read, `${rollout} --adopt, or change what nginx reads; then run this again`)
+    const [place, ...more] = named.get(lineage) ?? []
+    if (place !== undefined) {
+      const others = more.length === 0 ? 'names' : `and ${more.length} more name`
+      return leave(
+        `${place} ${others} it, and a rollout does not reach that`,
+        `let it read live/${name} there`,
+      )
+    }
   }
   const renewal = judgeRenewal({ certificate, stored: newest, now, underway: false, forced: false })
   const next = renewal.due ? `the next certs renew does, because ${renewal.because}` : renewal.because

@@ -20,6 +20,7 @@ interface Given {
   readonly configured?: readonly Certificate[]
   readonly stored?: readonly number[]
   readonly keepTimer?: boolean
+  readonly named?: Readonly<Record<string, readonly string[]>>
 }
 
 function plan(renewals: Partial<Renewals>, given: Given = {}) {
@@ -33,6 +34,7 @@ function plan(renewals: Partial<Renewals>, given: Given = {}) {
     renewals: { ...none, ...renewals },
     certificates: configured,
     stored: new Map([[name, (given.stored ?? [3]).map((number) => leafOf(number))]]),
+    named: new Map(Object.entries(given.named ?? {})),
     now,
     keepTimer: given.keepTimer ?? false,
   })
@@ -111,6 +113,15 @@ test.each<[string, Partial<Renewals>, Given, string[]]>([
       servers: [serverOf(name, second)],
     },
     [`${secondConf} stays: nginx reads live/${second}, and a rollout does not reach that`],
+  ],
+  [
+    'a second lineage of our name that another service reads',
+    { held: [held(second)], units: [timer] },
+    {
+      files: [...lineage(name, [3], fresh), ...lineage(second, [5], { ...fresh, names: [name] })],
+      named: { [second]: ['/etc/exim4/tls.conf:1', 'process exim4 (pid 7)'] },
+    },
+    [`${secondConf} stays: /etc/exim4/tls.conf:1 and 1 more name it, and a rollout does not reach that`],
   ],
   [
     'one of another name whose names are all ours',
