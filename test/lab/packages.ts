@@ -31,6 +31,9 @@ export const testPrograms: Programs = {
   pdns_server: 'pdns-server pdns-backend-sqlite3',
   curl: 'curl',
   age: 'age',
+  haproxy: 'haproxy',
+  apache2: 'apache2',
+  dovecot: 'dovecot-imapd',
 }
 
 export type Programs = Readonly<Record<string, string>>
@@ -72,6 +75,9 @@ const services: Readonly<Record<string, string>> = {
   'openssh-server': 'ssh.service',
   bind9: 'named.service',
   'pdns-server': 'pdns.service',
+  haproxy: 'haproxy.service',
+  apache2: 'apache2.service',
+  'dovecot-imapd': 'dovecot.service',
 }
 
 async function absentPrograms(programs: Programs): Promise<string[]> {
