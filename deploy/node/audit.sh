@@ -11,21 +11,29 @@ told_whole() {
   say clock "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
   system
   renewers
-  configuration=''
+  configuration='' others=$(elsewhere)
   for service in $services; do
     [ "$service" = nginx ] || continue
     configured test is_installed
     configuration=$(reader=configuration && configured test examine)
   done
-  printf '%s\n' "$configuration"
+  printf '%s\n%s\n' "$configuration" "$others"
   set --
   while IFS= read -r line; do
     case $line in 'folder '/*) set -- "$@" "${line#* }" ;; esac
   done <<END
 $order
 $(printf '%s\n' "$configuration" | read_files)
+$(printf '%s\n' "$others" | sed -n "s/^$token named [^$tab]*$tab/folder /p" | files_only)
 END
   material "$root" "$@"
+}
+
+# A folder that is named is not searched: it may be any.
+files_only() {
+  while IFS= read -r line; do
+    [ ! -f "${line#* }" ] || printf '%s\n' "$line"
+  done
 }
 
 # What nginx is told to read may lie outside of all folders.

@@ -22,11 +22,15 @@ export function readMaterial(node: Node, { all, last }: Said): Material {
     clock: line(last('clock')),
     system: line(last('system')),
     nginx: {
+      configured: 'nginx' in node.services,
       installed: installed === 'yes',
       running: running === 'yes',
       test: { ok: last('test') === '0', output: printable(all('said').join('\n')) },
       configuration: readConfiguration(all('conf')),
     },
+    named: all('named')
+      .map(splitAtTab)
+      .map(([at, path]) => ({ path: line(path), at: line(at) })),
     files: readFiles(all),
     folders: Object.fromEntries(
       all('folder')

@@ -5,7 +5,7 @@ import { sha256 } from '../../src/core/certificate.ts'
 const parts = {
   rollout: ['frame', 'serving', 'reads', 'lineage', 'lock', 'stage', 'switch', 'install', 'inspect', 'main'],
   // Apart, so that a rollout does not send what it has no use for.
-  audit: ['frame', 'serving', 'reads', 'inspect', 'configuration', 'material', 'audit', 'main'],
+  audit: ['frame', 'serving', 'reads', 'inspect', 'configuration', 'elsewhere', 'material', 'audit', 'main'],
   // For who is root there only: an installed program does not have it.
   housekeeping: [
     'frame',
@@ -13,6 +13,7 @@ const parts = {
     'reads',
     'inspect',
     'configuration',
+    'elsewhere',
     'material',
     'audit',
     'lock',

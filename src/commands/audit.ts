@@ -13,8 +13,8 @@ import { withApp } from './session.ts'
 export const command: Command = {
   help: `certs audit — which certificate and key is where, who reads it, and what to do about it
 
-Looks into every node for certificates, keys, what nginx is told to read, and what else
-renews them; asks DNS where every name leads. Prints a list to work off from top to
+Looks into every node for certificates, keys, what nginx and others are told to read, and
+what else renews them; asks DNS where every name leads. Prints a list to work off from top to
 bottom. Changes nothing on any node; of a key only its public half leaves its node.
 Searched are certbot's folder, what nginx names, and the usual folders (/etc/nginx,
 /etc/ssl, /etc/pki/tls, /etc/haproxy, /etc/apache2, /etc/httpd, /root).

@@ -91,7 +91,7 @@ function judgeUnread({ node, configured, holdings, use, readsKnown }: NodeView):
     .filter(
       (one) =>
         here(one.name).length > 0 &&
-        here(one.name).every(({ servers }) => servers.length === 0) &&
+        here(one.name).every(({ readers }) => readers.length === 0) &&
         !served(one),
     )
     .map(({ name }) => ({

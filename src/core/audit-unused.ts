@@ -10,7 +10,7 @@ export interface Fleet {
   readonly now: Date
 }
 
-/** What lies together and nothing in nginx reads: the versions of a lineage, or files side by side. */
+/** What lies together and nothing that was seen reads: the versions of a lineage, or files side by side. */
 export interface Unused {
   readonly holdings: readonly [Holding, ...Holding[]]
   /** `certificate and key of www.example.com, expired 110 days ago`. */
@@ -39,7 +39,7 @@ export function findUnused(view: NodeView, fleet: Fleet): Unused[] {
   })
 }
 
-/** Whole lineages and files that nginx does not read: needed elsewhere, or by nobody that was seen. */
+/** Whole lineages and files that nothing that was seen reads: needed elsewhere, or by nobody. */
 export function judgeUnused(view: NodeView, fleet: Fleet): NodeFinding[] {
   return findUnused(view, fleet).map(({ holdings, of, users }): NodeFinding => {
     const { node } = view
@@ -56,7 +56,7 @@ export function judgeUnused(view: NodeView, fleet: Fleet): NodeFinding[] {
       ],
       commands: holdings.slice(0, lineage ? 1 : undefined).map(lookFor),
     } as const
-    if (users.length === 0) return { ...base, kind: 'orphan', message: `nothing in nginx reads ${of}` }
+    if (users.length === 0) return { ...base, kind: 'orphan', message: `nothing that was seen reads ${of}` }
     return { ...base, kind: 'copy', message: `${of}: ${sayUsers(users, node)}` }
   })
 }

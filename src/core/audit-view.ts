@@ -2,7 +2,7 @@ import type { Certificate } from './certificate.ts'
 import { globMatches } from './glob.ts'
 import type { FoundCertificate, FoundKey, Material, MaterialFile } from './material.ts'
 import { readNginxUse } from './nginx-configuration.ts'
-import type { NamedFile, NginxUse, TlsServer } from './nginx-configuration.ts'
+import type { NamedFile, NginxUse, Place, TlsServer } from './nginx-configuration.ts'
 
 /** A file, or the files of one version of a lineage: what is kept or thrown away as one. */
 export interface Holding {
@@ -20,9 +20,9 @@ export interface Holding {
   readonly keys: readonly FoundKey[]
   /** Servers of nginx that serve the certificate. */
   readonly servers: readonly TlsServer[]
-  /** Servers that read certificate or key. */
-  readonly readers: readonly TlsServer[]
-  /** nginx names it, or certs keeps it here. */
+  /** What reads certificate or key: servers of nginx, lines of other services. */
+  readonly readers: readonly Place[]
+  /** Something names it, or certs keeps it here. */
   readonly inUse: boolean
 }
 
@@ -45,7 +45,7 @@ export function viewNode(material: Material, certificates: readonly Certificate[
   const byPath = new Map(material.files.map((file) => [file.path, file]))
   const configured = certificates.filter(({ nodes }) => nodes.includes(material.node))
   const known = new Set(configured.map(({ name }) => name))
-  const readBy = readersOf(use, material.files)
+  const readBy = readersOf(use, material)
   const holdings = groupFiles(material).map((group): Holding => {
     const named = group.files.flatMap(({ id }) => readBy.get(id) ?? [])
     const certificate = group.files.find((file) => file.certificate?.authority === false)?.certificate
@@ -55,7 +55,7 @@ export function viewNode(material: Material, certificates: readonly Certificate[
       ...(certificate ? { certificate } : {}),
       keys: group.files.flatMap(({ key }) => key ?? []),
       servers: serversOf(named.filter(({ as }) => as === 'certificate')),
-      readers: serversOf(named),
+      readers: placesOf(named),
       inUse: named.length > 0 || ours,
     }
   })
@@ -81,19 +81,35 @@ interface Reading {
   /** `other`: a CA list for clients, a key for an upstream. */
   readonly as: 'certificate' | 'key' | 'other'
   readonly server?: TlsServer
+  /** Where another service than nginx names it. */
+  readonly place?: Place
 }
 
 function serversOf(readings: readonly Reading[]): TlsServer[] {
   return [...new Set(readings.flatMap(({ server }) => server ?? []))]
 }
 
+function placesOf(readings: readonly Reading[]): Place[] {
+  const places = readings.flatMap(({ place }) => place ?? [])
+  return [...serversOf(readings), ...new Map(places.map((one) => [JSON.stringify(one), one])).values()]
+}
+
 /** Who names a file, by its identity: under whatever path, a path with variables in it too. */
-function readersOf(use: NginxUse, files: readonly MaterialFile[]): Map<string, Reading[]> {
-  const found = new Map<string, Reading[]>()
+function readersOf(use: NginxUse, { files, named: others }: Material): Map<string, Reading[]> {
+  const readBy = new Map<string, Reading[]>()
   const add = ({ path }: NamedFile, reading: Reading) => {
     for (const file of files) {
       if (file.path !== path && !(path.includes('$') && globMatches(variableGlob(path), file.path))) continue
-      found.set(file.id, [...(found.get(file.id) ?? []), reading])
+      readBy.set(file.id, [...(readBy.get(file.id) ?? []), reading])
+    }
+  }
+  for (const { path, at } of others) {
+    const [, file = at, line] = /^(.*):(\d+)$/.exec(at) ?? []
+    const reading: Reading = { as: 'other', place: { file, line: Number(line ?? 0) } }
+    for (const { path: found, id } of files) {
+      // haproxy reads every file of a folder.
+      const inside = found.startsWith(`${path}/`) && !found.includes('/', path.length + 1)
+      if (found === path || inside) readBy.set(id, [...(readBy.get(id) ?? []), reading])
     }
   }
   for (const named of use.files) add(named, { as: 'other' })
@@ -101,7 +117,7 @@ function readersOf(use: NginxUse, files: readonly MaterialFile[]): Map<string, R
     for (const named of server.certificates) add(named, { as: 'certificate', server })
     for (const named of server.keys) add(named, { as: 'key', server })
   }
-  return found
+  return readBy
 }
 
 function variableGlob(path: string): string {

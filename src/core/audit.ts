@@ -106,7 +106,17 @@ function unseen(audited: AuditedNode): NodeFinding[] {
   if (lacking !== undefined) {
     notes.push({ ...base, message: 'not all files could be looked at', what: [lacking], hints: [] })
   }
-  if (!nginx.installed) {
+  if (!nginx.configured) {
+    notes.push({
+      ...base,
+      level: 'tidy',
+      message: 'nginx is no service of the node, so who reads the files is known in part only',
+      what: [
+        'files count as read that the configuration of haproxy, apache, postfix, dovecot or caddy names',
+      ],
+      hints: [],
+    })
+  } else if (!nginx.installed) {
     notes.push({
       ...base,
       level: 'tidy',

@@ -31,14 +31,17 @@ export interface Material {
   /** The node's clock, ISO 8601 UTC. */
   readonly clock: string
   readonly system: string
-  /** Not installed where the node is not configured to have it. */
   readonly nginx: {
+    /** It is a service of the node; else it was not asked. */
+    readonly configured: boolean
     readonly installed: boolean
     readonly running: boolean
     readonly test: { readonly ok: boolean; readonly output: string }
     /** As `nginx -T` printed it, the main file first; empty when the test fails. */
     readonly configuration: readonly ConfigurationFile[]
   }
+  /** Files and folders that the configuration of other services names; `at` is `file:line`. */
+  readonly named: readonly { readonly path: string; readonly at: string }[]
   readonly files: readonly MaterialFile[]
   /** Modes of the folders on the way to them, octal. */
   readonly folders: Readonly<Record<string, string>>

@@ -57,6 +57,45 @@ test('a node that is as it should be needs nothing', () => {
 const other = { names: ['www.example.com'], ...fresh }
 const www = lineage('www.example.com', [4], fresh)
 
+describe('files that another service than nginx names', () => {
+  const named = (path: string) => [{ path, at: '/etc/haproxy/haproxy.cfg:4' }]
+
+  test('are in use, and where they are read is told', () => {
+    const files = [...held, ...www]
+    const material = materialOf('sally', {
+      servers: [live],
+      files,
+      named: named(`${root}/live/www.example.com/fullchain.pem`),
+    })
+    expect(said([material])).toEqual([])
+    const audit = auditOf([material])
+    expect(audit.certificates.flatMap(({ places }) => places.flatMap(({ readBy }) => readBy))).toContain(
+      '/etc/haproxy/haproxy.cfg:4',
+    )
+  })
+
+  test('may be all of a folder, and not those below', () => {
+    const files = [
+      ...held,
+      pem('/etc/haproxy/tls/a.pem', 5, other),
+      pem('/etc/haproxy/tls/old/b.pem', 6, other),
+    ]
+    expect(said([materialOf('sally', { servers: [live], files, named: named('/etc/haproxy/tls') })])).toEqual(
+      [expect.stringContaining('/etc/haproxy/tls/old/b.pem')],
+    )
+  })
+
+  test('are no reason to take the node out of a certificate that no server of nginx answers for', () => {
+    const files = [...held, ...www]
+    const servers = [serverOf('www.example.com', 'www.example.com')]
+    const reads = named(`${root}/live/${name}/privkey.pem`)
+    expect(said([materialOf('sally', { servers, files, named: reads })])).not.toContainEqual(
+      expect.stringContaining('unread'),
+    )
+    expect(said([materialOf('sally', { servers, files })])).toContainEqual(expect.stringContaining('unread'))
+  })
+})
+
 const single: [string, Partial<Parameters<typeof materialOf>[1]>, string[]][] = [
   [
     'expired and served',
@@ -192,8 +231,8 @@ const single: [string, Partial<Parameters<typeof materialOf>[1]>, string[]][] = 
     'of no use to nginx',
     { servers: [live], files: [...held, ...www, key('/root/k.pem', 99)] },
     [
-      `tidy orphan: nothing in nginx reads certificate and key of www.example.com, valid for 67 days @ sally ${root}/archive/www.example.com (1 version)`,
-      'tidy orphan: nothing in nginx reads a private key that fits no certificate found @ sally /root/k.pem',
+      `tidy orphan: nothing that was seen reads certificate and key of www.example.com, valid for 67 days @ sally ${root}/archive/www.example.com (1 version)`,
+      'tidy orphan: nothing that was seen reads a private key that fits no certificate found @ sally /root/k.pem',
     ],
   ],
   [
@@ -278,7 +317,7 @@ test('a node that serves a configured name and is left out of it is named', () =
 })
 
 describe('what could not be looked at is not said to be right or of no use', () => {
-  const nginx = { installed: true, running: true, configuration: [] }
+  const nginx = { configured: true, installed: true, running: true, configuration: [] }
   test.each<[string, Material | AuditedNode, string]>([
     [
       'a node',
@@ -305,6 +344,14 @@ describe('what could not be looked at is not said to be right or of no use', () 
         nginx: { ...nginx, installed: false, test: { ok: false, output: '' } },
       }),
       'tidy unseen: there is no nginx, so who reads the files is not known @ sally nginx is not installed',
+    ],
+    [
+      'a node whose services are others',
+      materialOf('sally', {
+        files: www,
+        nginx: { ...nginx, configured: false, installed: false, test: { ok: false, output: '' } },
+      }),
+      'tidy unseen: nginx is no service of the node, so who reads the files is known in part only @ sally files count as read that the configuration of haproxy, apache, postfix, dovecot or caddy names',
     ],
     [
       'a search that was cut',

@@ -235,12 +235,28 @@ test('what is valid and not in the store is said to be lost but for the backup',
 test.each<[string, Partial<Material>, string]>([
   [
     'nginx -t fails',
-    { nginx: { installed: true, running: true, test: { ok: false, output: 'emerg' }, configuration: [] } },
+    {
+      nginx: {
+        configured: true,
+        installed: true,
+        running: true,
+        test: { ok: false, output: 'emerg' },
+        configuration: [],
+      },
+    },
     'nginx -t fails, so who reads the files is not known',
   ],
   [
     'there is no nginx',
-    { nginx: { installed: false, running: false, test: { ok: false, output: '' }, configuration: [] } },
+    {
+      nginx: {
+        configured: true,
+        installed: false,
+        running: false,
+        test: { ok: false, output: '' },
+        configuration: [],
+      },
+    },
     'there is no nginx, so who reads the files is not known',
   ],
   [

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { audit } from '../../deploy/audit.ts'
 import { readLeaf } from '../../src/core/certificate.ts'
-import type { Shell } from '../../deploy/shell.ts'
+import type { Said, Shell } from '../../deploy/shell.ts'
 import type { Material } from '../../src/core/material.ts'
 import { readNginxUse } from '../../src/core/nginx-configuration.ts'
 import { fakeNode, shells, snapshot, type FakeNode } from '../support/fake-node.ts'
@@ -112,6 +112,58 @@ describe.for(shells)('on %s', (sh) => {
       },
     ])
     expect(said.join('\n')).not.toMatch(/hunter2|secret|core/)
+  })
+
+  test('tells which files other services name, wherever they lie, and no other word of their configuration', async () => {
+    using fake = fakeNode()
+    fake.lay(one)
+    const live = fake.path('live', certificate)
+    const far = join(fake.folder, 'far.pem')
+    writeFileSync(far, two.leaf)
+    const etc = join(fake.folder, 'overlay')
+    const write = (path: string, lines: readonly string[]) => {
+      mkdirSync(join(etc, path, '..'), { recursive: true })
+      writeFileSync(join(etc, path), lines.map((line) => `${line}\n`).join(''))
+    }
+    write('haproxy/haproxy.cfg', [
+      'global',
+      '  crt-base /srv/tls',
+      '  # bind :1 ssl crt /commented.pem',
+      `  bind :443 ssl crt ${live}/combined.pem crt more.pem crt-list /etc/haproxy/list alpn h2`,
+      '  stats auth admin:hunter2 /not/tls',
+    ])
+    write('haproxy/list', [`${far} [alpn h2] a.example`, '# /commented2.pem'])
+    write('apache2/sites-enabled/a.conf', [`  SSLCertificateFile "${live}/fullchain.pem"`])
+    write('apache2/sites-available/b.conf', ['  SSLCertificateFile /available.pem'])
+    write('postfix/main.cf', [
+      'smtpd_tls_chain_files =',
+      `  ${live}/privkey.pem,`,
+      `  ${live}/fullchain.pem`,
+      'mydestination = /not/tls',
+    ])
+    write('dovecot/dovecot.conf', [`ssl_cert = <${live}/cert.pem`, 'ssl_key_password = /hunter2'])
+    write('caddy/Caddyfile', [`  tls ${live}/fullchain.pem ${live}/privkey.pem`])
+    let said = ''
+    const shell = fake.shell({ sh, setup: `mount -t overlay overlay -o lowerdir=${etc}:/etc /etc` })
+    const heard = { ...shell, run: async (input: string) => keep(await shell.run(input)) }
+    const keep = (answer: Said) => ((said += answer.stdout), answer)
+    const material = await audit(heard, fake.node, { folders: [] })
+    const named = material.named.map(({ path, at: where }) => `${where} ${path}`)
+    expect(named).toEqual(
+      expect.arrayContaining([
+        `/etc/haproxy/haproxy.cfg:4 ${live}/combined.pem`,
+        '/etc/haproxy/haproxy.cfg:4 /srv/tls/more.pem',
+        `/etc/haproxy/list:1 ${far}`,
+        `/etc/apache2/sites-enabled/a.conf:1 ${live}/fullchain.pem`,
+        `/etc/postfix/main.cf:2 ${live}/privkey.pem`,
+        `/etc/postfix/main.cf:3 ${live}/fullchain.pem`,
+        `/etc/dovecot/dovecot.conf:1 ${live}/cert.pem`,
+        `/etc/caddy/Caddyfile:1 ${live}/fullchain.pem`,
+        `/etc/caddy/Caddyfile:1 ${live}/privkey.pem`,
+      ]),
+    )
+    expect(material.files.map(({ path }) => path)).toContain(far)
+    expect(said).not.toMatch(/hunter2|not\/tls|commented|available\.pem/)
   })
 
   test('answers of any length come whole, in pages', async () => {
