@@ -1,8 +1,8 @@
 import type { App } from './app.ts'
 import { sayCount } from './core/count.ts'
-import { CertsError, errorFacts } from './core/errors.ts'
+import { CertsError, errorFacts, StateError } from './core/errors.ts'
 import type { ErrorFacts } from './core/errors.ts'
-import { countKeys, sayStray } from './keys-at-rest.ts'
+import { countKeys, openAll, sayStray } from './keys-at-rest.ts'
 import type { KeyCount } from './keys-at-rest.ts'
 import { refuseOpenFile } from './secrets.ts'
 import type { SecretSource } from './secrets.ts'
@@ -14,8 +14,8 @@ export interface KeysFinding {
 }
 
 /**
- * How private keys lie in the state, and that the identity opens them. Throws ConfigError where there is an identity
- * that does not fit: with that one, no run could.
+ * How private keys lie in the state, and that the identity opens them. Throws ConfigError or StateError where there is an
+ * identity, and it does not open what a run would need.
  */
 export async function checkKeys(app: App): Promise<KeysFinding> {
   const { encryptTo, identity } = app.settings.state
@@ -24,14 +24,18 @@ export async function checkKeys(app: App): Promise<KeysFinding> {
     return { said: 'in the clear, readable by this user alone' }
   }
   const unread = identity === undefined ? withoutIdentity : await tryToRead(app, identity)
-  if (!unread) await app.store.keys.prove()
-  const opens = unread
-    ? [unread.message]
-    : encryptTo.length === 0
-      ? []
-      : ['the identity opens what is sealed']
+  if (!unread) await proveAll(app)
+  const opens = unread?.message ?? 'the identity opens those that are in use'
   const warning = join([unread, sayStray(app, count)])
-  return { said: [sayCounts(count), ...opens].join('; '), ...(warning && { warning }) }
+  return { said: `${sayCounts(count)}; ${opens}`, ...(warning && { warning }) }
+}
+
+async function proveAll(app: App): Promise<void> {
+  await app.store.keys.prove()
+  const [first, ...more] = await openAll(app)
+  if (!first) return
+  const others = more.length === 0 ? '' : ` (and ${more.length} more like this)`
+  throw new StateError(`${first.message}${others}`, { hint: first.hints, detail: first.detail })
 }
 
 async function tryToRead(app: App, identity: SecretSource): Promise<ErrorFacts | undefined> {

@@ -1,4 +1,4 @@
-import { listRecordKeys, rewriteRecordKeys } from './acme/record-keys.ts'
+import { listRecordKeys, openAccountKeys, rewriteRecordKeys } from './acme/record-keys.ts'
 import type { App } from './app.ts'
 import { sayCount } from './core/count.ts'
 import { CertsError, ConfigError, errorFacts } from './core/errors.ts'
@@ -71,6 +71,32 @@ export function sayStray({ settings }: Pick<App, 'settings'>, count: KeyCount): 
 
 function sayLie(count: number): string {
   return `${sayCount(count, 'private key')} ${count === 1 ? 'lies' : 'lie'}`
+}
+
+/**
+ * Opens every key that a run may need: those of our accounts, and of each certificate's newest version. What can't be
+ * opened, and why.
+ */
+export async function openAll({ store, settings }: Pick<App, 'store' | 'settings'>): Promise<ErrorFacts[]> {
+  const opening = [
+    () =>
+      openAccountKeys(
+        store,
+        settings.cas.map(({ directory }) => directory),
+      ),
+    ...Object.keys(settings.certificates).map((name) => async () => {
+      const newest = (await store.listVersions(name)).at(-1)
+      if (newest !== undefined) await store.getVersion(name, newest)
+    }),
+  ]
+  const failures: ErrorFacts[] = []
+  for (const open of opening) {
+    await open().catch((error: unknown) => {
+      if (!(error instanceof CertsError)) throw error
+      failures.push(errorFacts(error))
+    })
+  }
+  return failures
 }
 
 export interface Rewritten {

@@ -1,6 +1,6 @@
 import type { KeptKey } from '../core/kept-key.ts'
 import type { KeyForm, Store } from '../state/store.ts'
-import { type AccountRecord, sayKeyOf } from './account-record.ts'
+import { type AccountRecord, listAccounts, sayKeyOf } from './account-record.ts'
 import type { OrderRecord } from './order-record.ts'
 
 /** A document that keeps private keys, and how they lie in it. */
@@ -23,6 +23,14 @@ export async function listRecordKeys(store: Store): Promise<RecordKeys[]> {
 
 function keysOf(record: AccountRecord | OrderRecord): KeptKey[] {
   return 'next' in record && record.next ? [record.key, record.next.key] : [record.key]
+}
+
+/** Opens the keys of our accounts at these CAs. Throws ConfigError or StateError when one can't be. */
+export async function openAccountKeys(store: Store, directories: readonly string[]): Promise<void> {
+  for (const record of await listAccounts(store)) {
+    if (!directories.includes(record.directory)) continue
+    for (const key of keysOf(record)) await store.keys.open(key, sayKeyOf(record))
+  }
 }
 
 /** Writes the document anew with its keys as new ones would be kept. Throws ConfigError or StateError. */

@@ -94,10 +94,18 @@ test('keys that were in the clear are named, sealed by a command, and needed by 
     expect({ line, stderr, exitCode }).toEqual({ line, stderr: '', exitCode: 0 })
   }
   expect((await certs('check', withIdentity(ours))).stdout).toMatch(
-    /✓ +keys .* 2 keys sealed; the identity opens what is sealed\n/,
+    /✓ +keys .* 2 keys sealed; the identity opens those that are in use\n/,
   )
   const wrong = await certs('check', withIdentity(theirs))
   expect(wrong.exitCode).toBe(1)
+
+  const key = join(place.state, 'archive/first.fleet.example/privkey1.pem')
+  const whole = await readFile(key, 'utf8')
+  await writeFile(key, `${whole.slice(0, 600)}${whole.slice(601)}`)
+  const damaged = await certs('check', withIdentity(ours))
+  expect(damaged.stderr).toContain(`opening ${key} failed: the age text is damaged`)
+  expect(damaged.exitCode).toBe(1)
+  await writeFile(key, whole)
   expect(wrong.stdout).toMatch(/✗ +keys .* failed\n/)
 })
 
@@ -146,6 +154,11 @@ test('other recipients: said, sealed anew with both identities at hand, and only
   const alone = await certs('state seal', withIdentity(theirs))
   expect(alone.exitCode).toBe(1)
   expect(alone.stderr).toContain('state.identity may hold several, one a line')
+  const unfit = await certs('check', withIdentity(theirs))
+  expect(unfit.stderr).toMatch(
+    /opening the key of the account at \S+ failed: it is sealed to other recipients/,
+  )
+  expect(unfit.exitCode).toBe(1)
   expect(await certs('state seal', withIdentity(ours, theirs))).toMatchObject({ exitCode: 0 })
   expect(await certs('account rotate --yes', withIdentity(theirs))).toMatchObject({ exitCode: 0 })
   expect(await certs('rollout first.fleet.example --force-renew', withIdentity(theirs))).toMatchObject({
@@ -165,7 +178,9 @@ test('taken out of the configuration: still opened, and brought back by a comman
   expect((await certs('state unseal')).stderr).toContain('its mode 644 lets other users read it')
   await writeFile(`${identity}.mine`, theirs.text, { mode: 0o600 })
   await place.configure({ state: { folder: place.state, identity: { file: 'identity.txt.mine' } } })
-  expect((await certs('check')).stdout).toMatch(/! +keys .* keys sealed to other recipients\n/)
+  expect((await certs('check')).stdout).toMatch(
+    /! +keys .* keys sealed to other recipients; the identity opens those that are in use\n/,
+  )
   expect(await certs('rollout moved.fleet.example')).toMatchObject({ exitCode: 0 })
   const unsealed = await certs('state unseal')
   expect(unsealed.stdout).toMatch(/^Unsealed \d+ keys; 1 was so before\.\n$/)
