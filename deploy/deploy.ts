@@ -3,6 +3,7 @@ import { NodeError } from '../src/core/errors.ts'
 import type { NodeStep } from '../src/core/errors.ts'
 import type { Emit, InstallStep } from '../src/core/event.ts'
 import type { Node, ProbeResult } from '../src/core/node.ts'
+import { endpointName } from '../src/core/served.ts'
 import { endpointsFor, httpEndpointsFor, servicesFor } from '../src/core/serving.ts'
 import type { Deployment } from './deployment.ts'
 import type { Fleet } from './fleet.ts'
@@ -103,7 +104,12 @@ async function prove(deployment: Deployment, { fleet }: Means): Promise<NodeErro
   const counts = ({ ok, leafFingerprint }: ProbeResult) => ok && leafFingerprint === wanted.leafFingerprint
   const answers = early.map(async (result, index) => (counts(result) ? result : ask(questions[index]!)))
   const failed = (await Promise.all(answers)).find(({ ok }) => !ok)
-  return failed && unproved(node, 'probe', `probe of ${failed.url} failed: ${failed.said}`)
+  return failed && unproved(node, 'probe', `probe of ${failed.url} failed: ${sayProbe(failed, node)}`)
+}
+
+/** Where there are several services, one of them fails. */
+function sayProbe({ said, endpoint }: ProbeResult, { services }: Node): string {
+  return Object.keys(services).length === 1 ? said : `at ${endpointName(endpoint)}, ${said}`
 }
 
 function unproved(node: Node, step: NodeStep, message: string): NodeError {

@@ -127,8 +127,10 @@ function byHand(node: Node, asked: Asked, former: string | undefined): string {
   const live = shellWord(`${node.root}/live/${certificate}`)
   if (!/^[0-9]+$/.test(former ?? '')) return [`ls -l ${live}`, ...commands].join(' && ')
   const target = shellWord(`../../archive/${certificate}/`)
-  const combined = wantsCombined(asked.services) ? ' combined' : ''
-  const links = `for k in privkey cert chain fullchain${combined}; do ln -sfn ${target}\${k}${former}.pem $k.pem; done`
+  // A version of before may have come without it.
+  const combined = wantsCombined(asked.services)
+  const [more, unless] = combined ? [' combined', `[ ! -e ${target}\${k}${former}.pem ] || `] : ['', '']
+  const links = `for k in privkey cert chain fullchain${more}; do ${unless}ln -sfn ${target}\${k}${former}.pem $k.pem; done`
   return [`cd ${live}`, links, ...commands].join(' && ')
 }
 

@@ -59,9 +59,8 @@ function fileDrift(lineage: Lineage, input: DriftInput): string | undefined {
       return `${path} points to nothing (${entry.target})`
     if (entry.is !== 'link' || !wanted) continue
     if (entry.number !== wanted.number) {
-      return entry.number === undefined
-        ? `${path} points to ${entry.target}`
-        : `live points to version ${entry.number}`
+      if (entry.number === undefined) return `${path} points to ${entry.target}`
+      return `${kind === 'combined' ? path : 'live'} points to version ${entry.number}`
     }
     if (differs(entry.sha256, wanted.files[kind])) return `archive holds another version ${wanted.number}`
     if (entry.target !== `../../archive/${certificate}/${kind}${wanted.number}.pem`) {

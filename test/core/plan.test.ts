@@ -357,7 +357,7 @@ describe('a node where something reads fullchain and key in one file', () => {
 
   test.each([
     ['lacks it', undefined, `live/${fleet.name}/combined.pem is missing`],
-    ['has an older one', link(2), 'live points to version 2'],
+    ['has an older one', link(2), `live/${fleet.name}/combined.pem points to version 2`],
   ])('gets it when it %s', (_, entry, because) => {
     expect(sallyOf(seenWith(entry))).toMatchObject({ action: 'install', because })
   })

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, existsSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { describe, expect, test, vi } from 'vitest'
@@ -102,6 +103,19 @@ test('what somebody else has put there is not ours', async () => {
     `live/${certificate}/combined.pem is a file where certbot's layout has a link`,
   )
   expect(readFileSync(combined(fake), 'utf8')).toBe('the only copy')
+})
+
+test('what is to be done by hand leaves the file alone where the former version has none', async () => {
+  using fake = combiningNode()
+  fake.lay(one)
+  fake.will('reload', 'exit 1')
+  const [hint = ''] = (await nodeFailure(bring(fake))).hints
+  const links = hint.replace(/^.* by hand: /, '').replace(/ && nginx -t.*$/, '')
+  expect(links).toContain('fullchain combined; do [ ! -e ../../archive/')
+  const ran = spawnSync('sh', ['-c', links], { encoding: 'utf8' })
+  expect(ran).toMatchObject({ status: 0, stderr: '' })
+  expect(linksIn(fake)).toEqual(linksTo(1))
+  expect(existsSync(combined(fake))).toBe(false)
 })
 
 test('an archive file with other bytes is never changed', async () => {

@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, test } from 'vitest'
+import { createConnect } from '../../deploy/ssh.ts'
 import { handshake, verify } from '../../deploy/verify.ts'
 import { makeChain, type Chain } from '../support/chain.ts'
 import { startMailServer } from '../support/mail-server.ts'
-import { makeNode } from '../support/sshd.ts'
+import { makeNode, noSshd, startSshd } from '../support/sshd.ts'
 
 const name = 'mail.example.org'
 let chain: Chain
@@ -44,6 +45,16 @@ describe('STARTTLS', () => {
     const node = { ...makeNode({ ssh: undefined as never }) }
     expect(await verify(node, wanted, { endpoints: [server.endpoint] })).toMatchObject({ ok: true })
   })
+})
+
+test.skipIf(noSshd)('STARTTLS goes through the SSH connection of a node as well', async () => {
+  await using server = await startMailServer({ ...smtp, serves: serves() })
+  await using sshd = await startSshd()
+  await using shell = await createConnect()(sshd.node(), new AbortController().signal)
+  const open = (address: string, port: number) => shell.forward(address, port)
+  const endpoint = { ...server.endpoint, via: 'ssh' as const }
+  const served = await Promise.all([1, 2, 3].map(() => handshake(endpoint, name, { open })))
+  expect(served.map(({ leaf }) => leaf?.fingerprint)).toEqual(Array(3).fill(chain.wanted.leafFingerprint))
 })
 
 const offer = '250 STARTTLS\r\n'

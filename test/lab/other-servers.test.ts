@@ -115,6 +115,17 @@ describe.skipIf(await skipUnless('hosts', otherServers))(
       expect(await fingerprintIn('combined')).toBe(former)
     })
 
+    test('goes back in all of them when a URL can not be fetched through one', async () => {
+      const former = await fingerprintIn('fullchain')
+      await sally.exec('mv /var/www/health.png /var/www/away.png')
+      const { exitCode, stderr } = await certs(`rollout ${site} --force-renew`)
+      await sally.exec('mv /var/www/away.png /var/www/health.png')
+      expect(exitCode).toBe(1)
+      expect(stderr).toContain(`probe of https://${site}/health.png failed: at ${sally.address}:8443, 404 `)
+      expect(stderr).toMatch(/live was switched back to version \d+, and verified by handshake/)
+      expect(await serves()).toEqual(all(former))
+    })
+
     test('goes forward and back, and never shows a reader of the one file two versions, or none', async () => {
       const path = join(sally.rootfs, live, 'combined.pem')
       const state = { reading: true, reads: 0, versions: new Set<string>() }
