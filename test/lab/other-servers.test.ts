@@ -69,6 +69,10 @@ describe.skipIf(await skipUnless('hosts', otherServers))(
     const all = (fingerprint: string | undefined) =>
       Object.fromEntries(Object.keys(endpoints).map((name) => [name, fingerprint]))
 
+    async function liveNumber(): Promise<string> {
+      return (await sally.exec(`readlink ${live}/cert.pem`)).match(/\d+/)![0]
+    }
+
     async function fingerprintIn(file: string): Promise<string> {
       const pem = await sally.exec(`cat ${live}/${file}.pem`)
       return new X509Certificate(pem).fingerprint256.replaceAll(':', '').toLowerCase()
@@ -99,7 +103,7 @@ describe.skipIf(await skipUnless('hosts', otherServers))(
 
     test('is back on the former version everywhere when one of them fails to reload', async () => {
       const former = await fingerprintIn('fullchain')
-      const number = (await sally.exec(`readlink ${live}/cert.pem`)).match(/\d+/)![0]
+      const number = await liveNumber()
       // Dovecot comes after two that have then been reloaded.
       await sally.exec(`mkdir -p /etc/systemd/system/dovecot.service.d
       printf '[Service]\\nExecReload=\\nExecReload=/bin/sh -c "readlink ${live}/cert.pem | grep -q cert${number}.pem && exec doveadm reload"\\n' >/etc/systemd/system/dovecot.service.d/picky.conf
@@ -139,12 +143,13 @@ describe.skipIf(await skipUnless('hosts', otherServers))(
           await breathe()
         }
       }
+      const number = await liveNumber()
       const reading = reader()
       const forward = await certs(`rollout ${site} --force-renew`)
       expect(forward, forward.stderr).toMatchObject({ exitCode: 0 })
       const newest = await fingerprintIn('combined')
       expect(await serves()).toEqual(all(newest))
-      const back = await certs(`rollback ${site}`)
+      const back = await certs(`rollback ${site} --to-version ${number}`)
       expect(back, back.stderr).toMatchObject({ exitCode: 0 })
       state.reading = false
       await reading
