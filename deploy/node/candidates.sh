@@ -41,9 +41,9 @@ list_entries() {
         named "$value" || fail inspect unchanged order
         printf '%s\tlineage\td\t-\t-\t-\t-\t-\t%s\n' "$item" "$value"
         how=inside
-        paths_in "renewal/$value.conf" "live/$value" "archive/$value" -name '*[[:cntrl:]]*' | grep -q . &&
+        paths_in "$value" -name '*[[:cntrl:]]*' | grep -q . &&
           printf '%s\tinside\to\t-\t-\t-\t-\t%s\t\n' "$item" "$root/archive/$value"
-        paths_in "renewal/$value.conf" "live/$value" "archive/$value" | list_paths
+        paths_in "$value" | list_paths
         ;;
       version)
         if ! named "${value% *}" || ! numbered "${value##* }"; then fail inspect unchanged order; fi
@@ -58,10 +58,12 @@ $order
 END
 }
 
-# Everything below these, files before the folders they are in.
+# Everything of lineage $1 that the words behind it let through, files before the folders they are in.
 paths_in() {
-  for path in "$1" "$2" "$3"; do
-    if [ -e "$root/$path" ] || [ -L "$root/$path" ]; then find "$root/$path" -depth ${4+"$4" "$5"} 2>/dev/null; fi
+  name=$1
+  shift
+  for path in "renewal/$name.conf" "renewal/$name.conf.off" "live/$name" "archive/$name"; do
+    if [ -e "$root/$path" ] || [ -L "$root/$path" ]; then find "$root/$path" -depth "$@" 2>/dev/null; fi
   done
 }
 

@@ -55,8 +55,10 @@ function judgeLineage(
     if (number >= oldest) return []
     if (holding?.inUse) return [stay('nginx reads it')]
     if (isNewest(holding, stored.newest)) return [stay('it is the newest version that certs has stored')]
-    const newer = `${sayCount(whole.length, 'newer one')} up to the live version ${live} stay`
-    const because = whole.length === 1 ? newer.replace(/stay$/, 'stays') : newer
+    const because =
+      whole.length === 1
+        ? `version ${live} is live`
+        : `${sayCount(whole.length, 'newer one')} up to the live version ${live} stay`
     const target = { is: 'version', name, number } as const
     // What is older than a live version is of no use, valid or not.
     const kind = isWhole(number) ? 'old-version' : 'half-version'

@@ -29,7 +29,8 @@ function renderNode(prune: NodePrune, paint: Paint): string {
 function renderItem(item: PruneItem, paint: Paint): string[] {
   const { label, what, because, notes, entries } = item
   const files = entries.filter(({ type }) => type === 'file' || type === 'link')
-  const more = item.target.is === 'lineage' ? ` (${sayCount(files.length, 'file')}, with its renewal)` : ''
+  const renewed = files.some(({ path }) => path.includes('/renewal/')) ? ', with its renewal' : ''
+  const more = item.target.is === 'lineage' ? ` (${sayCount(files.length, 'file')}${renewed})` : ''
   return [
     `  ${paint('red', `- ${label}`)}${more}: ${what}`,
     `      because ${because}, and no other configuration or process names it`,

@@ -276,7 +276,12 @@ test('where nginx names a file by a variable nothing goes', () => {
 })
 
 const entry = (path: string) => ({ type: 'file', path, said: `f ${path}` }) as const
-const clean = { entries: [entry('/x')], named: [], idle: [], led: [] }
+const clean = {
+  entries: [entry('/x'), entry('/etc/letsencrypt/renewal/x.conf')],
+  named: [],
+  idle: [],
+  led: [],
+}
 const weighed = (items: Weighed['items'], more: Partial<Weighed> = {}): Weighed => ({
   items,
   unfinished: [],
@@ -335,7 +340,7 @@ test('the plan says what goes, why, what is lost by it, and what stays', () => {
   expect(renderPrune(plan, plainPaint)).toMatchInlineSnapshot(`
     "sally
       a run was cut off here: what backup 20261122T000000Z-aaaaaa took is put back before anything else
-      - /etc/letsencrypt/{live,archive}/gone.example (1 file, with its renewal): certificate and key of gone.example, valid for 67 days
+      - /etc/letsencrypt/{live,archive}/gone.example (2 files, with its renewal): certificate and key of gone.example, valid for 67 days
           because nothing in nginx reads it, and no other configuration or process names it
           it is valid and certs does not have it: the backup alone will
           /etc/nginx/sites-available/old:3, which nginx does not include, names it
@@ -350,12 +355,12 @@ test('the plan says what goes, why, what is lost by it, and what stays', () => {
       fritz: connect failed
           → ssh fritz
 
-    1 thing of no use (1 file) on 1 node, to go into a backup on the same node; 1 stays for a reason; of 2 nodes not enough is known; of each lineage the live version and up to 2 before it stay."
+    1 thing of no use (2 files) on 1 node, to go into a backup on the same node; 1 stays for a reason; of 2 nodes not enough is known; of each lineage the live version and up to 2 before it stay."
   `)
   expect(renderPruneMarkdown(plan)).toMatchInlineSnapshot(`
     "### certs prune, 2026-11-23 12:00 UTC
 
-    **1 thing of no use (1 file) on 1 node, to go into a backup on the same node; 1 stays for a reason; of 2 nodes not enough is known; of each lineage the live version and up to 2 before it stay.**
+    **1 thing of no use (2 files) on 1 node, to go into a backup on the same node; 1 stays for a reason; of 2 nodes not enough is known; of each lineage the live version and up to 2 before it stay.**
 
     #### Goes
 

@@ -28,6 +28,7 @@ export const testPrograms: Programs = {
   nft: 'nftables',
   faketime: 'faketime',
   strace: 'strace',
+  python3: 'python3',
   pdns_server: 'pdns-server pdns-backend-sqlite3',
   curl: 'curl',
   age: 'age',
