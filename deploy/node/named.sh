@@ -41,7 +41,9 @@ configurations() {
 # Of each process its arguments and its environment.
 processes() {
   set +f
-  grep -lsF -f /dev/stdin -- /proc/[0-9]*/cmdline /proc/[0-9]*/environ <<END |
+  set -- /proc/[0-9]*/cmdline /proc/[0-9]*/environ
+  set -f
+  grep -lsF -f - -- "$@" <<END |
 $words
 END
     while IFS= read -r file; do
@@ -50,7 +52,6 @@ END
       [ ! -r "/proc/$pid/comm" ] || read -r name <"/proc/$pid/comm"
       tr '\0' '\n' <"$file" 2>/dev/null | sed "s/^/process$tab$name (pid $pid)$tab/"
     done
-  set -f
 }
 
 # An entry is `ITEM HOW TYPE MODE OWNER SUM ID PATH TARGET`; HOW says what may stand for the path.

@@ -5,7 +5,8 @@ import { expect, test, vi } from 'vitest'
 import { audit } from '../../../deploy/audit.ts'
 import { inspect } from '../../../deploy/inspect.ts'
 import { install, rollback } from '../../../deploy/install.ts'
-import { fakeNode, type FakeNode } from '../../support/fake-node.ts'
+import { prune, restore, weigh } from '../../../deploy/prune.ts'
+import { fakeNode, snapshot, type FakeNode } from '../../support/fake-node.ts'
 import { certificate, one, two } from '../../support/installing.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
@@ -62,5 +63,17 @@ test.skipIf(missing)('works with nothing but busybox', async () => {
   )
   expect(await rollback(shell, fake.node, { certificate, number: 1 })).toMatchObject({ outcome: 'installed' })
   expect(fake.calls().filter((call) => call.startsWith('systemctl'))).toHaveLength(2)
+
+  const dump = '# configuration file /etc/nginx/nginx.conf:'
+  fake.will('test', `[ "$1" = -t ] || printf '%s\\nhttp { server { listen 80; } }\\n' '${dump}'`)
+  const before = snapshot(fake.root, { times: false })
+  const base = { kind: 'old-version', label: '', what: '', because: '', lost: false } as const
+  const candidate = { ...base, target: { is: 'version', name: certificate, number: 2 } } as const
+  const { items } = await weigh(shell, fake.node, { candidates: [candidate] })
+  expect(items).toMatchObject([{ named: [], led: [] }])
+  const item = { ...candidate, entries: items[0]!.entries, notes: [] }
+  expect(await prune(shell, fake.node, { items: [item], backup: 'b' })).toMatchObject({ gone: [0], kept: [] })
+  expect(await restore(shell, fake.node, { backup: 'b' })).toBe(4)
+  expect(snapshot(fake.root, { times: false })).toEqual(before)
   expect(execFileSync('ls', ['-A', fake.path('archive')], { encoding: 'utf8' }).trim()).toBe(certificate)
 })

@@ -82,7 +82,7 @@ async function sweep(
   expect(counted.calls()).toBeGreaterThan(15)
   const positions = sample(
     Array.from({ length: counted.calls() }, (_, index) => index + 1),
-    4,
+    9,
   )
   const worker = async () => {
     for (let at = positions.shift(); at !== undefined; at = positions.shift()) {
