@@ -9,8 +9,6 @@ import type { KeyForm } from './state/store.ts'
 export type KeyCount = Readonly<Record<KeyForm, number>>
 
 interface Place {
-  /** `version 3 of media.hachyderm.io`. */
-  readonly on: string
   readonly forms: readonly KeyForm[]
   readonly rewrite: () => Promise<void>
 }
@@ -20,12 +18,10 @@ async function placesOf({ store }: Pick<App, 'store'>): Promise<Place[]> {
   const [versions, records] = await Promise.all([store.listKeys(), listRecordKeys(store)])
   return [
     ...records.map(({ document, forms }) => ({
-      on: document,
       forms,
       rewrite: () => rewriteRecordKeys(store, document),
     })),
     ...versions.map(({ certificate, number, form }) => ({
-      on: `version ${number} of ${certificate}`,
       forms: [form],
       rewrite: () => store.rewriteKey(certificate, number),
     })),

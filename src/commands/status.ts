@@ -1,4 +1,5 @@
 import type { App } from '../app.ts'
+import { CertsError, errorFacts } from '../core/errors.ts'
 import { makePlan } from '../core/make-plan.ts'
 import type { Observed } from '../core/observed.ts'
 import { hasChanges, hasProblems } from '../core/plan.ts'
@@ -67,6 +68,12 @@ function issuerOf({ certificate }: CertificatePlan, { certificates, cas }: Obser
 async function lookAtKeys(app: App) {
   if (app.settings.state.encryptTo.length === 0) return undefined
   const { countKeys, sayStray } = await import('../keys-at-rest.ts')
-  const count = await countKeys(app)
-  return { count, stray: sayStray(app, count) }
+  try {
+    const count = await countKeys(app)
+    return { count, stray: sayStray(app, count) }
+  } catch (error) {
+    // What one file of the state is like must not hide what the nodes serve.
+    if (!(error instanceof CertsError)) throw error
+    return { count: undefined, stray: errorFacts(error) }
+  }
 }

@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openFiles } from '../../src/state/files.ts'
@@ -106,6 +106,13 @@ test('keys that were in the clear are named, sealed by a command, and needed by 
   expect(damaged.stderr).toContain(`opening ${key} failed: the age text is damaged`)
   expect(damaged.exitCode).toBe(1)
   await writeFile(key, whole)
+  await chmod(key, 0o644)
+  const open = await certs('status first.fleet.example')
+  expect(open.stdout).toMatch(
+    /^first\.fleet\.example: version 1 is stored[^]*\n\nothers may open .*privkey1\.pem: /,
+  )
+  expect(open.stdout).toContain(`hint: chmod 600 ${key}`)
+  await chmod(key, 0o600)
   expect(wrong.stdout).toMatch(/✗ +keys .* failed\n/)
 })
 
