@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type AccountRecord, openAccountFile } from '../../src/acme/account-record.ts'
 import { type Rotation, rotateAccountKey } from '../../src/acme/account-rotation.ts'
 import { openAccount } from '../../src/acme/account.ts'
@@ -16,24 +16,12 @@ import type { KeptKey } from '../../src/core/kept-key.ts'
 import type { Fault } from '../support/acme-proxy.ts'
 import { nonsense, passing, slower } from '../support/bad-answers.ts'
 import { clearKey } from '../support/clear-key.ts'
-import {
-  badNonce,
-  type FaultyCa,
-  failureOf,
-  pace,
-  problemDocument,
-  startFaultyCa,
-} from '../support/faulty-ca.ts'
+import { badNonce, failureOf, pace, problemDocument, useFaultyCa } from '../support/faulty-ca.ts'
 import { type Controller, createController } from '../support/issuing.ts'
 import type { ChildOrder } from '../support/issuing-child.ts'
 import { createLedger } from '../support/pebble-ledger.ts'
 
-let faulty: FaultyCa
-beforeAll(async () => {
-  faulty = await startFaultyCa()
-})
-beforeEach(() => faulty.proxy.reset())
-afterAll(() => faulty[Symbol.asyncDispose]())
+const faulty = useFaultyCa()
 
 const hourMs = 3_600_000
 const unspoilt = (): AcmeSettings => ({ ...faulty.acme(), directory: faulty.pebble.directory })

@@ -1,27 +1,15 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { AcmeError } from '../../src/core/errors.ts'
 import { startPebble } from '../lab/pebble.ts'
 import { type Fault, type ProxyAnswer, type RequestKind, requestKinds } from '../support/acme-proxy.ts'
-import {
-  badNonce,
-  type FaultyCa,
-  failureOf,
-  pace,
-  problemDocument,
-  startFaultyCa,
-} from '../support/faulty-ca.ts'
+import { badNonce, failureOf, pace, problemDocument, useFaultyCa } from '../support/faulty-ca.ts'
 import { type Controller, createController } from '../support/issuing.ts'
 import { nonsense, passing } from '../support/bad-answers.ts'
 import { createLedger } from '../support/pebble-ledger.ts'
 
 const all = process.env['CERTS_FAULTS'] === 'all'
 
-let faulty: FaultyCa
-beforeAll(async () => {
-  faulty = await startFaultyCa()
-})
-beforeEach(() => faulty.proxy.reset())
-afterAll(() => faulty[Symbol.asyncDispose]())
+const faulty = useFaultyCa()
 
 /** What is only asked when an order was lost, and what an issuance never asks. */
 const rare: readonly RequestKind[] = ['account', 'orders', 'renewalInfo', 'keyChange', 'revokeCert']

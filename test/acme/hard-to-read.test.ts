@@ -1,15 +1,10 @@
 import { gzipSync } from 'node:zlib'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { startFaultyCa, badNonce, type FaultyCa, failureOf } from '../support/faulty-ca.ts'
+import { describe, expect, test } from 'vitest'
+import { useFaultyCa, badNonce, type FaultyCa, failureOf } from '../support/faulty-ca.ts'
 import { createController } from '../support/issuing.ts'
 import type { RequestKind } from '../support/acme-proxy.ts'
 
-let faulty: FaultyCa
-beforeAll(async () => {
-  faulty = await startFaultyCa()
-})
-beforeEach(() => faulty.proxy.reset())
-afterAll(() => faulty[Symbol.asyncDispose]())
+const faulty = useFaultyCa()
 
 const withBody: readonly RequestKind[] = [
   'directory',

@@ -1,16 +1,11 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Fault } from '../support/acme-proxy.ts'
-import { type FaultyCa, failureOf, problemDocument, startFaultyCa, withBody } from '../support/faulty-ca.ts'
+import { failureOf, problemDocument, useFaultyCa, withBody } from '../support/faulty-ca.ts'
 import { createController } from '../support/issuing.ts'
 
-let faulty: FaultyCa
-beforeAll(async () => {
-  faulty = await startFaultyCa()
-})
-beforeEach(() => faulty.proxy.reset())
-afterAll(() => faulty[Symbol.asyncDispose]())
+const faulty = useFaultyCa()
 
 describe('a hostile CA', () => {
   let listener: Server

@@ -1,17 +1,12 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { openAccount } from '../../src/acme/account.ts'
 import { defaultPace } from '../../src/acme/pace.ts'
 import type { Fault } from '../support/acme-proxy.ts'
-import { badNonce, type FaultyCa, failureOf, problemDocument, startFaultyCa } from '../support/faulty-ca.ts'
+import { badNonce, failureOf, problemDocument, useFaultyCa } from '../support/faulty-ca.ts'
 import { type Controller, createController } from '../support/issuing.ts'
 import { createLedger } from '../support/pebble-ledger.ts'
 
-let faulty: FaultyCa
-beforeAll(async () => {
-  faulty = await startFaultyCa()
-})
-beforeEach(() => faulty.proxy.reset())
-afterAll(() => faulty[Symbol.asyncDispose]())
+const faulty = useFaultyCa()
 
 interface Ordering {
   readonly name: string

@@ -1,26 +1,14 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { openAccountFile } from '../../src/acme/account-record.ts'
 import { openOrderFile } from '../../src/acme/order-record.ts'
 import type { KeptKey } from '../../src/core/kept-key.ts'
 import { startPebble } from '../lab/pebble.ts'
 import type { Fault, ProxyAnswer } from '../support/acme-proxy.ts'
-import {
-  badNonce,
-  type FaultyCa,
-  failureOf,
-  pace,
-  problemDocument,
-  startFaultyCa,
-} from '../support/faulty-ca.ts'
+import { badNonce, failureOf, pace, problemDocument, useFaultyCa } from '../support/faulty-ca.ts'
 import { type Controller, createController } from '../support/issuing.ts'
 import { createLedger } from '../support/pebble-ledger.ts'
 
-let faulty: FaultyCa
-beforeAll(async () => {
-  faulty = await startFaultyCa()
-})
-beforeEach(() => faulty.proxy.reset())
-afterAll(() => faulty[Symbol.asyncDispose]())
+const faulty = useFaultyCa()
 
 const refusing = (status: number, type: string, detail?: string): Fault => ({
   do: 'answer',
@@ -98,6 +86,8 @@ describe('a preferred chain', () => {
     faulty.proxy.fault('certificate', {
       do: 'edit',
       edit: (answer, path) => {
+        // A request that pebble refuses for its nonce is sent again.
+        if (badNonce(answer)) return answer
         first ??= answer.body
         return fault.do === 'edit' ? fault.edit({ ...answer, status: 200, body: first }, path) : answer
       },

@@ -1,24 +1,12 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { revoke } from '../../src/acme/revoke.ts'
 import type { Version } from '../../src/core/certificate.ts'
 import { nonsense, passing } from '../support/bad-answers.ts'
-import {
-  badNonce,
-  type FaultyCa,
-  failureOf,
-  pace,
-  problemDocument,
-  startFaultyCa,
-} from '../support/faulty-ca.ts'
+import { badNonce, failureOf, pace, problemDocument, useFaultyCa } from '../support/faulty-ca.ts'
 import { statusOf } from '../support/pebble-status.ts'
 import { type Controller, createController } from '../support/issuing.ts'
 
-let faulty: FaultyCa
-beforeAll(async () => {
-  faulty = await startFaultyCa()
-})
-beforeEach(() => faulty.proxy.reset())
-afterAll(() => faulty[Symbol.asyncDispose]())
+const faulty = useFaultyCa()
 
 async function revokeAtCa({ store }: Controller, version: Version): Promise<void> {
   const signal = new AbortController().signal

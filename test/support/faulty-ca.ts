@@ -1,4 +1,4 @@
-import { expect } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect } from 'vitest'
 import type { Pace } from '../../src/acme/pace.ts'
 import type { AcmeSettings } from '../../src/core/acme.ts'
 import { AcmeError } from '../../src/core/errors.ts'
@@ -32,6 +32,22 @@ export interface FaultyCa extends AsyncDisposable {
 export interface Ordering {
   readonly name: string
   readonly run: (controller: Controller) => Promise<unknown>
+}
+
+/** One for all tests of a file, which does nothing wrong when a test begins. */
+export function useFaultyCa(): FaultyCa {
+  let started: FaultyCa | undefined
+  beforeAll(async () => {
+    started = await startFaultyCa()
+  })
+  beforeEach(() => started?.proxy.reset())
+  afterAll(() => started?.[Symbol.asyncDispose]())
+  return new Proxy({} as FaultyCa, {
+    get: (_, name) => {
+      if (!started) throw new Error('the CA is there when the tests run')
+      return Reflect.get(started, name) as unknown
+    },
+  })
 }
 
 export async function startFaultyCa(): Promise<FaultyCa> {
