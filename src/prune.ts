@@ -1,5 +1,6 @@
 import { forget, listBackups, mend, prune as pruneNode, restore, weigh } from '../deploy/prune.ts'
 import type { App } from './app.ts'
+import { atMost, nodesAtOnce } from './at-most.ts'
 import { lookInto, usualFolders } from './audit.ts'
 import { viewAll } from './core/audit.ts'
 import { CertsError, errorFacts } from './core/errors.ts'
@@ -23,8 +24,9 @@ export interface PruneScope extends PruneWishes {
 export async function preparePrune(app: App, scope: PruneScope): Promise<PrunePlan> {
   const { settings, io } = app
   const folders = [...new Set([...usualFolders, ...scope.folders])]
+  const inTurn = atMost(nodesAtOnce)
   const [seen, stored] = await Promise.all([
-    Promise.all(scope.nodes.map((node) => lookInto(app, node, folders))),
+    Promise.all(scope.nodes.map((node) => inTurn(() => lookInto(app, node, folders)))),
     leavesStored(app),
   ])
   const views = viewAll(seen, Object.values(settings.certificates))
@@ -38,7 +40,8 @@ export async function preparePrune(app: App, scope: PruneScope): Promise<PrunePl
       try {
         const { candidates } = found
         const asked = { candidates, signal: io.signal }
-        return planNodePrune(one.node, found, await weigh(await app.fleet.shell(node), node, asked))
+        const weighed = await inTurn(async () => weigh(await app.fleet.shell(node), node, asked))
+        return planNodePrune(one.node, found, weighed)
       } catch (error) {
         return unseenPrune(one.node, factsOf(error))
       }
@@ -127,12 +130,15 @@ export interface BackupsSeen {
 
 /** The backups on these nodes, oldest first, and which nodes could not be asked. */
 export async function findBackups(app: App, nodes: readonly Node[]): Promise<BackupsSeen> {
+  const inTurn = atMost(nodesAtOnce)
+  const ask = async (node: Node) => {
+    app.emit({ kind: 'node-connecting', node: node.name })
+    return listBackups(await app.fleet.shell(node), node, { signal: app.io.signal })
+  }
   const seen = await Promise.all(
     nodes.map(async (node) => {
-      app.emit({ kind: 'node-connecting', node: node.name })
       try {
-        const shell = await app.fleet.shell(node)
-        return { backups: await listBackups(shell, node, { signal: app.io.signal }), unseen: [] }
+        return { backups: await inTurn(() => ask(node)), unseen: [] }
       } catch (error) {
         return { backups: [], unseen: [{ node: node.name, error: factsOf(error) }] }
       }

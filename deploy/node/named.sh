@@ -38,10 +38,10 @@ configurations() {
     done
 }
 
-# Of each process its arguments and its environment.
+# Of each process its arguments, its environment and what is mounted for it: a container reads under another path.
 processes() {
   set +f
-  set -- /proc/[0-9]*/cmdline /proc/[0-9]*/environ
+  set -- /proc/[0-9]*/cmdline /proc/[0-9]*/environ /proc/[0-9]*/mountinfo
   set -f
   grep -lsF -f - -- "$@" <<END |
 $words

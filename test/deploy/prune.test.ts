@@ -201,6 +201,14 @@ describe.for(shells)('on %s', (sh) => {
     expect(said.join('\n')).not.toContain('hunter2')
   })
 
+  test('what is mounted for a process under another path is in use', async () => {
+    using fake = prepared()
+    const setup = `mkdir -p /run/box && mount --bind ${fake.path('live/gone.example')} /run/box`
+    const { items } = await weigh(fake.shell({ sh, setup }), fake.node, { candidates: [lineage, version(1)] })
+    expect(items.map(({ named }) => named.length > 0)).toEqual([true, false])
+    expect(items[0]!.named[0]).toMatch(/^process \S+ \(pid \d+\)$/)
+  })
+
   test('when nginx fails without it, everything is put back, and that is said', async () => {
     using fake = prepared()
     const shell = fake.shell({ sh })
