@@ -3,6 +3,7 @@ import type { Certificate } from '../core/certificate.ts'
 import { parseDuration } from '../core/duration.ts'
 import { ConfigError } from '../core/errors.ts'
 import { normalizeName } from '../core/identifier.ts'
+import { endpointsFor } from '../core/serving.ts'
 import { nearest } from '../core/nearest.ts'
 import type { Node } from '../core/node.ts'
 import { normalizeAcme } from './acme.ts'
@@ -149,8 +150,8 @@ function chooseReaders(
   known: Known['nodes'],
 ): Pick<Certificate, 'nodes' | 'services'> {
   const nodes = chooseNodes(certificate, given, known)
-  if (!services) return { nodes }
   const where = `certificates["${certificate}"].services`
+  if (!services) return withEndpoints({ nodes }, certificate, known)
   const theirs = [...new Set(nodes.flatMap((node) => Object.keys(known[node]!.services)))]
   const stranger = services.find((name) => !theirs.includes(name))
   if (stranger !== undefined && nodes.length > 0) throw unknownName(where, stranger, theirs)
@@ -161,7 +162,23 @@ function chooseReaders(
       hint: `add one of its services (${names}), or take ${without} out of the certificate's nodes`,
     })
   }
-  return { nodes, services: [...new Set(services)] }
+  return withEndpoints({ nodes, services: [...new Set(services)] }, certificate, known)
+}
+
+/** What can be verified nowhere would be taken back each time. */
+function withEndpoints<Readers extends Pick<Certificate, 'nodes' | 'services'>>(
+  readers: Readers,
+  certificate: string,
+  known: Known['nodes'],
+): Readers {
+  const blind = readers.nodes.find((node) => endpointsFor(known[node]!, readers).length === 0)
+  if (blind === undefined) return readers
+  throw new ConfigError(
+    `certificates["${certificate}"]: ${blind} has no endpoint at which it could be verified`,
+    {
+      hint: `give nodes["${blind}"], or one of its services, an endpoint`,
+    },
+  )
 }
 
 function unknownName(where: string, given: string, known: readonly string[]): ConfigError {

@@ -353,6 +353,14 @@ describe('services of a node', () => {
       `'www.example.com': { nodes: ['a', 'b'], services: [${services}] }`,
     )
 
+  test('that show no certificate anywhere are not all that read it', async () => {
+    const blind = `nodes: { a: { address: '192.0.2.1', services: { nginx: {}, relay: { test: ['t'], reload: ['r'], endpoints: [] } } } }`
+    const named = (services: string) => minimal(blind, `'www.example.com': { nodes: ['a']${services} }`)
+    expect(await refusal(named(`, services: ['relay']`))).toBe(
+      'certificates["www.example.com"]: a has no endpoint at which it could be verified\n\ngive nodes["a"], or one of its services, an endpoint',
+    )
+  })
+
   test('that read a certificate can be named', async () => {
     const { certificates } = await load(certificate(`'apache', 'nginx'`))
     expect(certificates['www.example.com']?.services).toEqual(['apache', 'nginx'])
