@@ -54,13 +54,14 @@ export async function deploy(deployment: Deployment, means: Means): Promise<Depl
 
 /** When the connection died on the way, the outcome is unknown: log in anew and let the node look again. */
 async function installOnce(deployment: Deployment, { fleet, emit, signal }: Means): Promise<Installed> {
-  const { node, certificate, version, reloadOnly } = deployment
+  const { node, certificate, version, reloadOnly, adoption } = deployment
   const services = Object.keys(servicesFor(node, certificate))
   const order = {
     certificate: certificate.name,
     services,
     version,
     forceReload: reloadOnly,
+    adoption,
     onStep: (step: InstallStep) =>
       emit({ kind: 'node-step', node: node.name, certificate: certificate.name, services, step }),
     signal,

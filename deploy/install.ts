@@ -9,6 +9,7 @@ import {
 } from '../src/core/certificate.ts'
 import { NodeError } from '../src/core/errors.ts'
 import type { InstallStep } from '../src/core/event.ts'
+import type { LayoutAdoption } from '../src/core/layout-adoption.ts'
 import type { Lineage, Node } from '../src/core/node.ts'
 import { servicesFor, wantsCombined } from '../src/core/serving.ts'
 import { decode, encode, newToken, progress, type Answer, type Input } from './node/frame.ts'
@@ -21,6 +22,8 @@ export interface InstallOrder extends Order {
   readonly version: Version
   /** Reload even when every file is right already: what was read before may still be served. */
   readonly forceReload: boolean
+  /** What is done to the node's layout in the same transaction. */
+  readonly adoption?: LayoutAdoption | undefined
   /** Called as the node says each step is done, in order. */
   readonly onStep: (step: InstallStep) => void
 }
@@ -70,6 +73,7 @@ export async function install(shell: Shell, node: Node, order: InstallOrder): Pr
       ['combined', sha256(combinedOf(files))],
     ]),
     files: { privkey, cert, chain },
+    adopt: order.adoption ? adoptLines(order.adoption) : [],
   })
 }
 
@@ -84,10 +88,11 @@ interface Transaction {
   /** SHA-256 of the files that shall be in place; of a rollback, which has only the pair to show, nothing. */
   readonly sums?: ReadonlyMap<ArchiveKind, string>
   readonly files?: NonNullable<Input['files']>
+  readonly adopt?: readonly string[]
 }
 
 async function transact(shell: Shell, node: Node, transaction: Transaction): Promise<Installed> {
-  const { order, sums, files } = transaction
+  const { order, sums, files, adopt = [] } = transaction
   const { certificate, forceReload, onStep, signal, limit = 30 } = order
   const services = servicesFor(node, order)
   const asked: Asked = { ...transaction.asked, certificate, limit, services }
@@ -101,6 +106,7 @@ async function transact(shell: Shell, node: Node, transaction: Transaction): Pro
     sum: [...(sums ?? [])].map((words) => words.join(' ')),
     ...serviceSettings(services),
     combined: wantsCombined(services) ? 'yes' : 'no',
+    adopt,
   }
   const said = await shell.run(encode({ verb: asked.verb, settings, ...(files && { files }) }, token), {
     signal,
@@ -115,6 +121,15 @@ async function transact(shell: Shell, node: Node, transaction: Transaction): Pro
   const answer = decode(said, token, { node: node.name, step, left: 'unknown' })
   if (!answer.ok) throw readRefusal(node, asked, answer)
   return readInstalled(answer, { node, asked, sums })
+}
+
+/** What the program is told to do to the layout, in this order. */
+function adoptLines({ keep, directory, modes }: LayoutAdoption): string[] {
+  return [
+    ...modes.map(({ path }) => `mode ${path}`),
+    ...(keep ? [`keep ${keep.number}`] : []),
+    ...(directory === undefined ? [] : ['directory']),
+  ]
 }
 
 interface Expected {

@@ -36,6 +36,7 @@ export async function applyToNode(step: NodePlan, { plan, app, version }: NodeMe
           version: version!,
           facts: versionFacts(version!),
           reloadOnly,
+          adoption: step.adoption,
           from: step.from,
           servedBefore: step.served,
         },

@@ -22,6 +22,8 @@ export interface Selection {
   /** Only these nodes; undefined: all of the certificates'. */
   readonly only?: readonly string[] | undefined
   readonly forceRenew: boolean
+  /** Layouts are put right; a person said yes. */
+  readonly adopt?: boolean | undefined
   /** A stored version is asked for. */
   readonly toVersion?: number | undefined
   /** A person named these certificates: they are tried although attempts failed a moment ago. */

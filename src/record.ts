@@ -99,7 +99,7 @@ function factsOf(error: unknown): Record<string, string> {
 
 /** How things lay before, so that what was mended by the way can be found again. */
 function mended({ drift }: NodePlan): Record<string, string> {
-  const found = drift.flatMap((one) => (one.kind === 'mend' ? one.because : []))
+  const found = drift.flatMap((one) => (one.kind === 'mend' || one.kind === 'adopt' ? one.because : []))
   return found.length === 0 ? {} : { mended: found.join('; ') }
 }
 

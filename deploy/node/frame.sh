@@ -36,7 +36,7 @@ END
 # The order is one setting a line. `service`, `folder` and what is to be taken over come as often as there are, and so
 # do the words of each service's `test` and `reload`.
 understand() {
-  root='' certificates='' services='' service='' number='' force='' limit=30 from=1 machine=''
+  root='' certificates='' names='' services='' service='' adopts='' number='' force='' limit=30 from=1 machine=''
   sum_privkey='' sum_cert='' sum_chain='' sum_fullchain='' sum_combined='' combined=''
   order=$(decode "$order") || return 1
   while IFS= read -r line; do
@@ -45,6 +45,9 @@ understand() {
       'root '/*) root=$value ;;
       'certificate '*) named "$value" && certificates="$certificates $value" || return 1 ;;
       'service '*) named "$value" && services="$services $value" || return 1 ;;
+      'name '*) named "x$value" && names="$names $value" || return 1 ;;
+      'adopt '*) adopts="$adopts$value
+" ;;
       'number '*) numbered "$value" && number=$value || return 1 ;;
       'force '*) force=$value ;;
       'limit '*) numbered "$value" && limit=$value || return 1 ;;

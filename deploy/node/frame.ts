@@ -40,7 +40,8 @@ export function encode({ verb, settings, files }: Input, token: string): string 
   const pems = Object.entries(files ?? {}).map(([name, pem]) => [name, base64(pem)])
   const lines = [['token', token], ...Object.entries(data), ...pems, ['end', token]]
   const body = lines.map(([name, value]) => `${name} ${value}\n`).join('')
-  return `${programPrefix(programOf[verb])}main <<'END_${token}'\n${body}END_${token}\n`
+  const program = settings['adopt']?.length ? 'adopting' : programOf[verb]
+  return `${programPrefix(program)}main <<'END_${token}'\n${body}END_${token}\n`
 }
 
 /** Framed lines, each a name and what follows it. */

@@ -6,19 +6,22 @@ transact() {
   certificate=${certificates# } reloaded=''
   live=live/$certificate archive=archive/$certificate
   next=live/.$certificate.next former=live/.$certificate.former staging=$archive/.stage
+  record=archive/.$certificate.adopted keep='' kept='' directory=no tightened='' why=''
   created='' made_root=no staged=no sound=yes resumed=no said='' status=''
   if ! named "$certificate" || [ -z "$number" ] || [ -z "$services" ]; then fail lock unchanged order; fi
 
   enter
   take_lock
   say step locked
-  [ ! -d "$former" ] || resumed=yes
+  # Once what was live before is gone, so is the way back.
+  if [ -d "$former" ] || [ -L "$former" ]; then resumed=yes; else absent "$record"; fi
   wants_combined
+  [ -z "$adopts" ] || adopt_layout
   refuse_unsafe
   "check_$verb"
   links_of "$live"
   before=$agreed
-  if [ "$exact" = yes ] && whole "$number" "$kinds"; then
+  if [ "$exact" = yes ] && [ -z "$adopts" ] && whole "$number" "$kinds"; then
     outcome=reloaded
     if [ "$resumed" = yes ]; then
       outcome=installed
@@ -36,9 +39,10 @@ transact() {
     baseline
     if [ "$verb" = install ] || ! whole "$number" "$kinds"; then place_files; fi
     place_links
+    [ -z "$adopts" ] || take_places
   fi
   try
-  rm -rf "$staging" "$next" "$former"
+  rm -rf "$staging" "$next" "$next.away" "$former" "$record"
   answer "$outcome"
 }
 
@@ -68,14 +72,15 @@ need() {
 }
 
 refuse_unsafe() {
-  if [ -L "$live" ] || [ -L "$archive" ]; then refuse stage linked-directory; fi
+  if [ -L "$archive" ] || { [ -L "$live" ] && [ "$directory" = no ]; }; then refuse stage linked-directory; fi
   for kind in $kinds; do
     path=$live/$kind.pem
-    if [ -d "$path" ]; then refuse stage odd-entry "$kind"; fi
-    [ -L "$path" ] || [ ! -e "$path" ] || refuse stage real-file "$kind"
+    [ -L "$path" ] || [ ! -d "$path" ] || refuse stage odd-entry "$kind"
+    [ -L "$path" ] || [ ! -e "$path" ] || [ -n "$keep" ] || refuse stage real-file "$kind"
   done
   owners=$(stat -c '%u %A %n' . live archive "$live" "$archive" 2>/dev/null)
   while read -r owner mode path; do
+    [ "$path" != "$live" ] || [ ! -L "$live" ] || continue
     case $mode in ?????w* | ????????w*) refuse stage writable "$path" ;; esac
     case $owner in '' | 0) ;; *) [ "$owner" = "$(id -u)" ] || refuse stage foreign "$path" ;; esac
   done <<END
@@ -90,7 +95,7 @@ check_install() {
 
 check_rollback() {
   whole "$number" || refuse rollback incomplete
-  paired || refuse rollback mismatched
+  paired "$number" || refuse rollback mismatched
 }
 
 # A test that fails by the very files we are about to replace is no reason to stop.
@@ -110,19 +115,21 @@ place_files() {
   staged=yes
   need "$archive" || refuse stage staging
   said=$(stage 2>&1) || refuse stage staging
+  [ -z "$keep" ] || keep_former
   say step staged
 }
 
 # What an unfinished run left as former stays the way back, unless what is live now proved sound.
 place_links() {
   status=''
-  if ! need live || ! need "$live"; then refuse switch staging; fi
+  if ! need live || { [ ! -L "$live" ] && ! need "$live"; }; then refuse switch staging; fi
   if [ "$resumed" = no ] || { [ "$sound" = yes ] && [ -n "$before" ] && whole "$before"; }; then
     said=$(copy_former 2>&1) || refuse switch staging
   else
     links_of "$former"
     before=$agreed
   fi
+  [ -z "$kept" ] || before=$kept
   said=$(build_next 2>&1) || refuse switch staging
   said=$(switch 2>&1) || undo switch
   say step switched
@@ -143,8 +150,10 @@ try() {
 # with what it passed before, something else has changed meanwhile.
 undo() {
   failed=$1 words=$said code=$status culprit=$service why=failed
-  [ -d "$former" ] || refuse "$failed" failed
+  [ -d "$former" ] || [ -L "$former" ] || refuse "$failed" failed
+  [ -z "$kept" ] || before=''
   if ! same_links "$live" "$former"; then said=$(switch_back 2>&1) || degrade; fi
+  said=$(give_back 2>&1) || degrade
   say step restored
   for service in $services; do configured test hear || [ "$sound" = no ] || why=outside; done
   stuck='' left=''
@@ -174,11 +183,14 @@ refuse() {
 # Of the archive goes only what this run made: certbot would move live to a version that is left there. What a
 # killed run made stays, live may be on it.
 discard() {
-  [ "$staged" = no ] || for kind in $kinds; do
-    # shellcheck disable=SC3013
-    [ ! "$staging/$kind$number.pem" -ef "$archive/$kind$number.pem" ] || rm -f "$archive/$kind$number.pem"
+  [ "$staged" = no ] || for number in $number $keep; do
+    for kind in $kinds; do
+      # shellcheck disable=SC3013
+      [ ! "$staging/$kind$number.pem" -ef "$archive/$kind$number.pem" ] || rm -f "$archive/$kind$number.pem"
+    done
   done
-  rm -rf "$staging" "$next"
+  rm -rf "$staging" "$next" "$next.away"
+  [ -z "$tightened" ] || loosen
   [ "$resumed" = yes ] || rm -rf "$former"
   # shellcheck disable=SC2086
   [ -z "$created" ] || rmdir $created 2>/dev/null

@@ -193,14 +193,14 @@ function refused(node: Node, asked: Asked, refusal: Refusal): Words {
       return {
         message: `${live} or archive/${certificate} is a link to another directory`,
         hints: [
-          'certs switches real directories only',
+          `certs rollout ${certificate} --adopt puts a directory in the place of live/${certificate}`,
           on(`ls -ld ${path(live)} ${path(`archive/${certificate}`)}`),
         ],
       }
     case 'real-file':
       return {
         message: `${live}/${words}.pem is a file where certbot's layout has a link into archive`,
-        hints: [on(`mv ${path(`${live}/${words}.pem`)} ${path(`${live}/${words}.pem.before`)}`)],
+        hints: [`certs rollout ${certificate} --adopt keeps it in the archive`],
       }
     case 'odd-entry':
       return {
@@ -210,10 +210,35 @@ function refused(node: Node, asked: Asked, refusal: Refusal): Words {
     case 'writable':
       return {
         message: `${words} can be written by others than its owner`,
-        hints: [on(`chmod go-w ${path(words)}`)],
+        hints: [`certs rollout ${certificate} --adopt, or ${on(`chmod go-w ${path(words)}`)}`],
       }
     case 'foreign':
-      return { message: `${words} does not belong to root`, hints: [on(`chown root: ${path(words)}`)] }
+      return {
+        message: `${words} does not belong to root`,
+        hints: [`certs rollout ${certificate} --adopt, or ${on(`chown root: ${path(words)}`)}`],
+      }
+    case 'adopt':
+      return {
+        message: `it does not put right ${words}, as it was asked to`,
+        hints: ['something else changed the node since it was looked at: run again to look afresh'],
+      }
+    case 'outside':
+      return {
+        message: `its login may change nothing outside of ${node.root}, and ${words} is`,
+        hints: [
+          `with the login of an administrator: certs rollout ${certificate} --node ${node.name} --adopt`,
+        ],
+      }
+    case 'unguarded':
+      return {
+        message: `${words} can be changed by others than root, so nothing is put there`,
+        hints: [on(`ls -ld ${shellWord(words)}`)],
+      }
+    case 'planted':
+      return {
+        message: `${words} lies in a folder that others could write: it may be theirs`,
+        hints: [`look at it, move it away, and run again: ${on(`ls -la ${path(words)}`)}`],
+      }
     case 'differs':
       return {
         message: `${words} exists with other bytes`,

@@ -100,9 +100,9 @@ whole() {
   for kind in ${2-$four}; do [ -f "$archive/$kind$1.pem" ] && [ -s "$archive/$kind$1.pem" ] || return 1; done
 }
 
-# Whether key and leaf of version $number belong together; true where openssl is missing.
+# Whether key and leaf of version $1 belong together; true where openssl is missing.
 paired() {
   command -v openssl >/dev/null || return 0
-  public=$(openssl pkey -in "$archive/privkey$number.pem" -passin pass: -pubout 2>/dev/null)
-  [ -n "$public" ] && [ "$public" = "$(openssl x509 -in "$archive/fullchain$number.pem" -noout -pubkey 2>/dev/null)" ]
+  public=$(openssl pkey -in "$archive/privkey$1.pem" -passin pass: -pubout 2>/dev/null)
+  [ -n "$public" ] && [ "$public" = "$(openssl x509 -in "$archive/fullchain$1.pem" -noout -pubkey 2>/dev/null)" ]
 }

@@ -31,29 +31,41 @@ sys.exit(ctypes.CDLL(None).syscall(call, -100, one, -100, other, 2) != 0)' "$ren
 
 # At once where the system can; else one link after the other, each by rename.
 switch() {
-  sync "$next" live || return 1
-  if ! exchange "$next" "$live" 2>/dev/null; then
+  durable "$next" || return 1
+  if exchange "$next" "$live" 2>/dev/null; then
+    durable "$live"
+    return
+  fi
+  if [ -L "$next" ] || [ -L "$live" ]; then
+    # Nothing takes the place of a link to a directory in one step.
+    absent "$next.away" && mv "$live" "$next.away" && mv "$next" "$live" || return 1
+  else
     gone=''
     set --
     for kind in $kinds; do
-      if [ -L "$next/$kind.pem" ]; then set -- "$@" "$next/$kind.pem"; else gone="$gone $live/$kind.pem"; fi
+      if [ -L "$next/$kind.pem" ] || [ -f "$next/$kind.pem" ]; then set -- "$@" "$next/$kind.pem"; else gone="$gone $live/$kind.pem"; fi
     done
     # By one process: until it is through, key and chain are of two versions.
     [ $# = 0 ] || mv -f "$@" "$live/" || return 1
     # shellcheck disable=SC2086
     [ -z "$gone" ] || rm -f $gone || return 1
   fi
-  sync live "$live"
+  durable "$live"
+}
+
+durable() {
+  if [ -L "$1" ]; then sync live; else sync live "$1"; fi
 }
 
 copy_former() {
   absent "$next" && absent "$former" && cp -a "$live" "$next" && mv "$next" "$former"
 }
 
-absent() { [ ! -e "$1" ] || rm -rf "$1"; }
+absent() { { [ ! -e "$1" ] && [ ! -L "$1" ]; } || rm -rf "$1"; }
 
 build_next() {
-  absent "$next" && cp -a "$live" "$next" || return 1
+  absent "$next" || return 1
+  if [ -L "$live" ]; then become_directory; else cp -a "$live" "$next"; fi || return 1
   for kind in $kinds; do
     ln -sfn "../../$archive/$kind$number.pem" "$next/$kind.pem" || return 1
   done
@@ -89,7 +101,45 @@ links_of() {
 }
 
 same_links() {
+  [ ! -L "$1" ] && [ ! -L "$2" ] || return 1
   for kind in $kinds; do
     [ "$(readlink "$1/$kind.pem")" = "$(readlink "$2/$kind.pem")" ] || return 1
   done
+}
+
+# Where nginx read other files and a run has put links to live: back to what was there, also when an earlier run did it.
+# The lines of $record are KIND SPARE PATH.
+give_back() {
+  [ -f "$record" ] || return 0
+  while read -r kind spare path; do
+    if ! folder=$(physical "$path") || ! guarded "$folder"; then continue; fi
+    rm -f "$path.certs-next"
+    # shellcheck disable=SC3013
+    if [ "$(readlink "$path")" = "$root/$live/$kind.pem" ]; then
+      [ ! -e "$path$spare" ] && [ ! -L "$path$spare" ] || mv -f "$path$spare" "$path" || return 1
+    elif [ "$path$spare" -ef "$path" ]; then
+      rm -f "$path$spare"
+    fi
+    sync "$folder"
+  done <"$record"
+  rm -f "$record"
+}
+
+# The folder of file $1, without links on the way.
+physical() { cd -P "${1%/*}/" 2>/dev/null && pwd -P; }
+
+# Whether nobody but root, and whom this runs as, may change what is on the way to folder $1; else $loose says where.
+guarded() {
+  loose=$1 way=$1
+  [ -n "$way" ] || return 1
+  set -- /
+  while [ -n "${way%/}" ]; do set -- "$@" "$way" && way=${way%/*}; done
+  ways=$(stat -c '%u %A %n' "$@" 2>/dev/null) || return 1
+  while read -r owner mode loose; do
+    case $mode in ?????w* | ????????w*) return 1 ;; esac
+    # shellcheck disable=SC3067
+    [ "$owner" = 0 ] || [ -O "$loose" ] || return 1
+  done <<END
+$ways
+END
 }

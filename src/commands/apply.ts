@@ -26,6 +26,7 @@ Options
   --plan FILE        do a saved plan; it says which certificates, so no NAME goes with it
   --yes              do it without a question
   --force-renew      issue new versions even though none is due
+  --adopt            put right also what lies otherwise than certbot leaves it
   --force            do it although the plan was refused as unsafe
 ${commonHelp}
 Examples
@@ -37,6 +38,7 @@ Examples
     plan: { type: 'string' },
     yes: { type: 'boolean' },
     'force-renew': { type: 'boolean' },
+    adopt: { type: 'boolean' },
     force: { type: 'boolean' },
   },
   operands: ['NAME…'],
@@ -63,7 +65,8 @@ Examples
 function choosePlan(invocation: Invocation, io: Io): string | undefined {
   const file = invocation.value('plan')
   if (file === undefined) return undefined
-  const besides = invocation.flag('force-renew') ? '--force-renew' : invocation.operands[0]
+  const flag = ['force-renew', 'adopt'].find((name) => invocation.flag(name))
+  const besides = flag === undefined ? invocation.operands[0] : `--${flag}`
   if (besides !== undefined) {
     throw new ConfigError(
       `certs apply: the plan says what is done, so --plan and ${besides} exclude each other`,
@@ -104,7 +107,8 @@ async function look(app: App, { file, saved }: Kept, invocation: Invocation): Pr
     saved?.request.certificates.filter((name) => Object.hasOwn(known, name)) ?? invocation.operands
   const certificates = saved && names.length === 0 ? [] : selectCertificates(known, names)
   const forceRenew = saved?.request.forceRenew ?? invocation.flag('force-renew')
-  const selection = { certificates, forceRenew, mayChange: true }
+  const adopt = saved ? (saved.request.adopt ?? false) : invocation.flag('adopt')
+  const selection = { certificates, forceRenew, adopt, mayChange: true }
   if (!saved) await app.sweepTxt()
   const looked = await prepare(app, selection)
   if (saved && file !== undefined) {

@@ -17,6 +17,7 @@ Options
   --markdown         print it as Markdown, for a pull request
   --exit-code        exit with 3 when there is something to do
   --force-renew      plan a new version even though none is due
+  --adopt            plan also to put right what lies otherwise than certbot leaves it
 ${commonHelp}
 Examples
   certs plan
@@ -28,6 +29,7 @@ Examples
     markdown: { type: 'boolean' },
     'exit-code': { type: 'boolean' },
     'force-renew': { type: 'boolean' },
+    adopt: { type: 'boolean' },
   },
   operands: ['NAME…'],
   async run(invocation, io) {
@@ -40,7 +42,8 @@ Examples
 
     const { plan, unsafe } = await withApp(invocation, io, async (app) => {
       const certificates = selectCertificates(app.settings.certificates, invocation.operands)
-      const selection = { certificates, forceRenew: invocation.flag('force-renew') }
+      const adopt = invocation.flag('adopt')
+      const selection = { certificates, forceRenew: invocation.flag('force-renew'), adopt }
       const looked = await prepare(app, selection)
       if (out !== undefined) await save(out, await planned(app, selection, looked), io)
       return looked

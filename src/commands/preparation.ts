@@ -38,12 +38,12 @@ export async function prepare(app: App, selection: Selection): Promise<Looked> {
 /** What is kept of a plan, or compared with a plan that was kept. */
 export async function planned(
   app: App,
-  { certificates, forceRenew }: Selection,
+  { certificates, forceRenew, adopt }: Selection,
   { plan, observed }: Looked,
 ): Promise<Planned> {
   const { describeSight } = await import('../core/sight.ts')
   const { nodes, rollout, cas } = app.settings
-  const request = { certificates: certificates.map(({ name }) => name), forceRenew }
+  const request = { certificates: certificates.map(({ name }) => name), forceRenew, ...(adopt && { adopt }) }
   return { request, sight: describeSight({ certificates, nodes, rollout, cas, observed }), plan }
 }
 

@@ -19,16 +19,20 @@ Options
   --node NODE        only this node (may be given several times)
   --force-renew      issue a new version even though none is due
   --to-version N     roll out this stored version instead of the newest
+  --adopt            put right what lies otherwise than certbot leaves it: real files in live,
+                     live that is a link, modes and owners; nothing is lost
   --force            do it although the plan was refused as unsafe
 ${commonHelp}
 Examples
   certs rollout media.hachyderm.io
   certs rollout media.hachyderm.io --node sally --node esme
+  certs rollout media.hachyderm.io --adopt
 `,
   options: {
     node: { type: 'string', multiple: true },
     'force-renew': { type: 'boolean' },
     'to-version': { type: 'string' },
+    adopt: { type: 'boolean' },
     force: { type: 'boolean' },
   },
   operands: ['NAME'],
@@ -43,7 +47,8 @@ Examples
       const only = selectNodes(certificates, invocation.values('node'))
       await using _lock = await app.lock()
       await app.sweepTxt()
-      const wish = { certificates, only, forceRenew, toVersion, insistent: true, mayChange: true }
+      const adopt = invocation.flag('adopt')
+      const wish = { certificates, only, forceRenew, toVersion, adopt, insistent: true, mayChange: true }
       const prepared = await prepare(app, wish)
       const done = await execute(app, prepared, invocation)
       // What was rolled back and is now asked for again is no longer held back.

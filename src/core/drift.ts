@@ -1,6 +1,7 @@
 import { archiveKinds, fileKinds, readLeaf } from './certificate.ts'
 import type { ArchiveKind, Leaf } from './certificate.ts'
 import { sayValidity } from './duration.ts'
+import type { LayoutAdoption } from './layout-adoption.ts'
 import { judgeLayout } from './layout.ts'
 import type { Inspection, Lineage, Served, ServiceState } from './node.ts'
 import { judgeServed } from './served.ts'
@@ -17,6 +18,8 @@ export type Drift =
   | { readonly kind: 'blocked'; readonly because: string; readonly hint: string; readonly detail?: string }
   /** Part of a layout that bringing a version puts right by the way. */
   | { readonly kind: 'mend'; readonly because: string; readonly repair: string }
+  /** Part of a layout that is put right with a person's yes, which has been given. */
+  | { readonly kind: 'adopt'; readonly because: string; readonly repair: string }
   /** Nothing to do for us, but worth saying. */
   | { readonly kind: 'notice'; readonly because: string }
 
@@ -28,6 +31,8 @@ export interface DriftInput {
   readonly wanted: VersionFacts | undefined
   /** The number under which a version is brought; undefined when none is. */
   readonly to?: number | undefined
+  /** What a person said yes to. */
+  readonly adoption?: LayoutAdoption | undefined
   readonly inspection: Inspection
   readonly served: readonly Served[]
   readonly now: Date
@@ -78,11 +83,14 @@ function differs(found: string | undefined, wanted: string | undefined): boolean
 const missing = { is: 'missing' } as const
 
 /** The files that are read of this certificate on this node. */
-function kindsFor(input: DriftInput): readonly ArchiveKind[] {
+export function kindsFor(input: Pick<DriftInput, 'services' | 'inspection'>): readonly ArchiveKind[] {
   return wantsCombined(usedServices(input)) ? archiveKinds : fileKinds
 }
 
-function usedServices({ services, inspection }: DriftInput): Inspection['services'] {
+function usedServices({
+  services,
+  inspection,
+}: Pick<DriftInput, 'services' | 'inspection'>): Inspection['services'] {
   const all = Object.entries(inspection.services)
   return Object.fromEntries(all.filter(([name]) => services?.includes(name) ?? true))
 }

@@ -1,7 +1,11 @@
+import { openKeys, realFiles } from './layout-adoption.ts'
+import type { LayoutAdoption } from './layout-adoption.ts'
 import { shellWord } from './audit-finding.ts'
 import { fileKinds } from './certificate.ts'
 import type { ArchiveKind, FileKind } from './certificate.ts'
+import { sayCount } from './count.ts'
 import type { Drift } from './drift.ts'
+import { isLoose, isPassable } from './mode.ts'
 import type { Folder, Inspection, Lineage } from './node.ts'
 
 export interface LayoutInput {
@@ -11,13 +15,16 @@ export interface LayoutInput {
   readonly kinds: readonly ArchiveKind[]
   /** The number under which a version is brought; undefined when none is. */
   readonly to: number | undefined
+  /** What a person said yes to; undefined where nobody was asked. */
+  readonly adoption?: LayoutAdoption | undefined
 }
 
 /** What differs from the way in which certbot keeps a certificate, each with what mends it. */
 export function judgeLayout(input: LayoutInput): Drift[] {
   return [
+    ...judgeForeignLayout(input),
     ...input.lineage.folders.flatMap((folder) => judgeFolder(folder, input)),
-    ...judgeRealFiles(input),
+    ...judgeOddEntries(input),
     ...judgeLinks(input),
     ...judgeArchive(input),
     ...judgeKeyModes(input),
@@ -25,42 +32,82 @@ export function judgeLayout(input: LayoutInput): Drift[] {
   ]
 }
 
-/** The node program changes nothing in folders that others than root could change under it. */
-function judgeFolder(folder: Folder, { inspection: { root } }: LayoutInput): Drift[] {
-  const where = folder.path === '.' ? root : folder.path
-  const path = folder.path === '.' ? root : `${root}/${folder.path}`
-  const block = (because: string, hint: string): Drift[] => [{ kind: 'blocked', because, hint }]
-  if (folder.is === 'link') {
-    const leads = `${where} is itself a link (${folder.target})`
-    // What a root leads to is what it is.
-    return folder.path === '.' ? [] : block(leads, 'replace it on the node by the directory it leads to')
+/** What somebody may have made so on purpose, so that it wants a yes. */
+function judgeForeignLayout({ lineage, kinds, inspection: { root }, adoption }: LayoutInput): Drift[] {
+  const { certificate, folders, liveDirectory } = lineage
+  const live = `live/${certificate}`
+  const place = (path: string) => (path === '.' ? root : path)
+  const found: { because: string; repair: string }[] = []
+  const find = (because: string, repair: string) => found.push({ because, repair })
+
+  for (const { path, mode, owner, foreign } of folders.filter(isWrong)) {
+    if (foreign) find(`${place(path)} belongs to ${owner}`, 'is given to root')
+    if (isLoose(mode))
+      find(`${place(path)} can be written by others (mode ${mode})`, 'only its owner may write there')
   }
-  if (folder.is === 'other') return block(`${where} is no directory`, `move it away on the node`)
-  const { mode, owner, foreign } = folder
-  return [
-    ...(foreign
-      ? block(`${where} belongs to ${owner}`, `as root there: chown root: ${shellWord(path)}`)
-      : []),
-    ...(isLoose(mode)
-      ? block(
-          `${where} can be written by others (mode ${mode})`,
-          `as root there: chmod go-w ${shellWord(path)}`,
-        )
-      : []),
-  ]
+  const kept = adoption?.keep
+    ? `archive/${certificate} as version ${adoption.keep.number}`
+    : `archive/${certificate} under a free number`
+  if (liveDirectory === 'link') {
+    const { target = 'nowhere' } = folders.find(({ path }) => path === live) ?? {}
+    find(
+      `${live} is itself a link (${target})`,
+      `a directory takes its place, what it leads to stays as it is, and what it holds is kept in ${kept}`,
+    )
+  }
+  const files = liveDirectory === 'link' ? [] : realFiles(lineage, kinds).map((kind) => `${kind}.pem`)
+  if (files.length === 1)
+    find(`${live}/${files[0]} is a real file, not a link`, `kept in ${kept}, and a link takes its place`)
+  else if (files.length > 1)
+    find(
+      `${files.join(', ')} in ${live} are real files, not links`,
+      `kept in ${kept}, and links take their place`,
+    )
+  if (adoption) {
+    const open = openKeys(lineage).map(({ path, was }) => `${path} (${was})`)
+    if (open.length > 0) find(`everybody may read ${open.join(', ')}`, 'only owner and group may')
+    return found.map((one) => ({ kind: 'adopt', ...one }))
+  }
+  const [first, ...more] = found
+  if (!first) return []
+  const because =
+    more.length === 0 ? first.because : `${first.because}, and ${sayCount(more.length, 'more thing')}`
+  const detail = found.map((one) => `${one.because}: ${one.repair}`).join('\n')
+  return [{ kind: 'blocked', because, hint: `certs rollout ${certificate} --adopt`, detail }]
 }
 
-/** Whether a mode in octal lets group or others write. */
-export function isLoose(mode: string): boolean {
-  return (Number.parseInt(mode, 8) & 0o022) !== 0
+function isWrong({ is, mode, foreign }: Folder): boolean {
+  return is === 'directory' && (foreign || isLoose(mode))
 }
 
-function judgeRealFiles({ lineage: { certificate, live }, kinds }: LayoutInput): Drift[] {
-  const files = kinds.filter((kind) => live[kind]?.is === 'file')
-  if (files.length === 0) return []
-  const paths = files.map((kind) => `live/${certificate}/${kind}.pem`).join(', ')
-  const hint = `move it on the node into archive/${certificate}/ under the next free number and link to it`
-  return [{ kind: 'blocked', because: `${paths} is a real file, not a link`, hint }]
+/** What is in the way, and nothing that could be adopted. */
+function judgeFolder({ path, is, target }: Folder, { lineage, inspection: { root } }: LayoutInput): Drift[] {
+  const whole = shellWord(path === '.' ? root : `${root}/${path}`)
+  const block = (because: string, hint: string): Drift[] => [{ kind: 'blocked', because, hint }]
+  // A root that is a link is as good as what it leads to.
+  if (is === 'link' && path !== '.' && path !== `live/${lineage.certificate}`)
+    return block(
+      `${path} is itself a link (${target})`,
+      `put the directory in its place that it leads to: ls -ld ${whole}`,
+    )
+  if (is === 'other')
+    return block(`${path} is no directory`, `move it away on the node: mv ${whole} ${whole}.before`)
+  return []
+}
+
+function judgeOddEntries({
+  lineage: { certificate, live },
+  kinds,
+  inspection: { root },
+}: LayoutInput): Drift[] {
+  return kinds
+    .filter((kind) => live[kind]?.is === 'other')
+    .map((kind) => {
+      const path = `live/${certificate}/${kind}.pem`
+      const whole = shellWord(`${root}/${path}`)
+      const hint = `move it away on the node: mv ${whole} ${whole}.before`
+      return { kind: 'blocked', because: `${path} is neither a link nor a file`, hint }
+    })
 }
 
 function judgeLinks({ lineage, to }: LayoutInput): Drift[] {
@@ -114,8 +161,8 @@ function judgeMixture({ certificate, live }: Lineage, to: number): Drift[] {
 
 /** What the number of a new version stays above, whatever lies there. */
 function judgeArchive({ lineage, to }: LayoutInput): Drift[] {
-  if (to === undefined) return []
   const { certificate, archive, odd } = lineage
+  if (to === undefined || archive.some(({ number }) => number > to)) return []
   const kindsOf = Map.groupBy(archive, ({ number }) => number)
   const numbers = [...kindsOf.keys()].toSorted((a, b) => a - b)
   const halves = numbers.flatMap((number): Drift[] => {
@@ -156,21 +203,13 @@ function sayRange(from: number, to: number): string {
 }
 
 /** Keys that every user can reach: a folder that others may not enter protects what is in it. */
-function judgeKeyModes({ lineage, inspection: { root } }: LayoutInput): Drift[] {
-  const { certificate, archive, folders } = lineage
+function judgeKeyModes({ lineage, adoption }: LayoutInput): Drift[] {
+  const { certificate, folders } = lineage
+  const open = openKeys(lineage).map(({ path }) => path)
   const way = folders.filter(({ path }) => !path.startsWith('live'))
-  const open = archive.filter(({ kind, mode }) => /^(privkey|combined)$/.test(kind) && isOpen(mode))
-  if (open.length === 0 || !way.every(({ mode }) => (Number.parseInt(mode, 8) & 0o001) !== 0)) return []
-  const paths = open.map(({ kind, number }) => `archive/${certificate}/${kind}${number}.pem`)
-  const close = `chmod o-rwx ${paths.map((path) => shellWord(`${root}/${path}`)).join(' ')}`
-  return [
-    { kind: 'notice', because: `every user there may read ${paths.join(', ')}; as root there: ${close}` },
-  ]
-}
-
-/** Whether a mode in octal lets everybody do anything. */
-function isOpen(mode: string): boolean {
-  return (Number.parseInt(mode, 8) & 0o007) !== 0
+  if (adoption || open.length === 0 || !way.every(({ mode }) => isPassable(mode))) return []
+  const because = `every user there may read ${open.join(', ')}; certs rollout ${certificate} --adopt closes that`
+  return [{ kind: 'notice', because }]
 }
 
 /** A certbot that is at work there, and what it will do. */

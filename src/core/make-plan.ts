@@ -16,6 +16,8 @@ export interface PlanRequest {
   readonly forceRenew: boolean
   /** A person named these certificates: neither our pauses after failures nor a hold keeps them back. */
   readonly insistent?: boolean | undefined
+  /** A person said yes to putting right what lies otherwise than certbot leaves it. */
+  readonly adopt?: boolean | undefined
   /** Roll out this stored version instead of the newest. */
   readonly toVersion?: number | undefined
   /** Only these of a certificate's nodes. */
@@ -38,18 +40,27 @@ function planCertificate(
   request: PlanRequest,
   observed: Observed,
 ): CertificatePlan {
-  const { forceRenew, toVersion } = request
+  const { forceRenew, toVersion, adopt } = request
   const facts = observed.certificates[certificate.name]!
   const names = certificate.nodes.filter((node) => request.only?.includes(node) ?? true)
   const lineages = names.flatMap((node) => observed.nodes[node]?.inspection?.lineages[certificate.name] ?? [])
   const { now, cas } = observed
   const { insistent } = request
-  const base = planIssuance(certificate, { facts, lineages, now, forceRenew, insistent, toVersion, cas })
+  const base = planIssuance(certificate, {
+    facts,
+    lineages,
+    now,
+    forceRenew,
+    insistent,
+    toVersion,
+    cas,
+    adopt,
+  })
 
   const wanted = base.kind === 'keep' ? renumber(facts, base) : undefined
   const hold = insistent || toVersion !== undefined ? undefined : facts.hold
   const unordered = names.map((node) =>
-    planNode(node, { certificate, observed, wanted, to: targetOf(base), hold }),
+    planNode(node, { certificate, observed, wanted, to: targetOf(base), hold, adopt }),
   )
   const nodes = inRolloutOrder(unordered)
   const noneTakes =

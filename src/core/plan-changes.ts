@@ -90,6 +90,7 @@ function sayPlace(one: ChallengeObservation): string {
     : `${place}, which says ${one.stands ?? 'nobody knows what'}`
 }
 
-function sayStep({ action, from, to }: NodePlan): string {
-  return `${action}, version ${from ?? 'none'} → ${to ?? 'none'}`
+function sayStep({ action, from, to, adoption }: NodePlan): string {
+  const adopting = adoption ? `, adopting ${JSON.stringify(adoption)}` : ''
+  return `${action}, version ${from ?? 'none'} → ${to ?? 'none'}${adopting}`
 }

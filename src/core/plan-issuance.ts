@@ -1,3 +1,4 @@
+import { reservedNumber } from './layout-adoption.ts'
 import { judgeAttempts } from './backoff.ts'
 import type { Parking } from './backoff.ts'
 import type { Certificate } from './certificate.ts'
@@ -19,6 +20,8 @@ export interface IssuanceInput {
   readonly toVersion?: number | undefined
   /** A person asked for this certificate: our own pauses are skipped. */
   readonly insistent?: boolean | undefined
+  /** What lies in live gets a number of its own where it has none. */
+  readonly adopt?: boolean | undefined
   /** With what the plan's other certificates are going to order. */
   readonly cas: Observed['cas']
 }
@@ -96,8 +99,8 @@ function park(certificate: Certificate, { parked, because, input }: Parked): Iss
 }
 
 /** One above everything in use; a half-written version of an order under way keeps the number it was begun with. */
-function nextNumber({ facts, lineages }: IssuanceInput): number {
-  const onNodes = Math.max(0, ...lineages.map(highestNumber))
+function nextNumber({ facts, lineages, adopt }: IssuanceInput): number {
+  const onNodes = Math.max(0, ...lineages.map(highestNumber), ...reserved(lineages, adopt))
   const begun = facts.underway?.number ?? 0
   return begun > onNodes && begun >= facts.highest ? begun : Math.max(onNodes, facts.highest) + 1
 }
@@ -108,7 +111,7 @@ type Kept = Extract<Issuance, { kind: 'keep' | 'refuse' }>
  * Keeps the stored version, under a number above everything on the nodes when they use it for other bytes
  * or hold higher ones: certbot moves links to the highest complete number (certbot #10655).
  */
-function keepVersion(from: number, because: string, { facts, lineages }: IssuanceInput): Kept {
+function keepVersion(from: number, because: string, { facts, lineages, adopt }: IssuanceInput): Kept {
   const version = facts.versions.find(({ number }) => number === from)
   if (!version) {
     const known = facts.versions.map(({ number }) => number).join(', ') || 'none'
@@ -120,14 +123,20 @@ function keepVersion(from: number, because: string, { facts, lineages }: Issuanc
     return { kind: 'refuse', because, errors: [refuseBlocked(blocked.certificate, from, blocked)] }
   }
   const taken = lineages.some((lineage) => highestNumber(lineage) > from || holdsOther(lineage, version))
-  const highest = Math.max(facts.highest, ...lineages.map(highestNumber))
+  const crowded = reserved(lineages, adopt).some((number) => number >= from)
+  const highest = Math.max(facts.highest, ...lineages.map(highestNumber), ...reserved(lineages, adopt))
+  const why = taken ? 'is behind what nodes hold' : 'leaves none free for what is adopted'
   return {
     kind: 'keep',
     from,
-    number: taken ? highest + 1 : from,
+    number: taken || crowded ? highest + 1 : from,
     notAfter: version.leaf.notAfter,
-    because: taken ? `${because}; number ${from} is behind what nodes hold` : because,
+    because: taken || crowded ? `${because}; number ${from} ${why}` : because,
   }
+}
+
+function reserved(lineages: readonly Lineage[], adopt: boolean | undefined): number[] {
+  return adopt ? lineages.map(reservedNumber) : []
 }
 
 function highestNumber(lineage: Lineage): number {

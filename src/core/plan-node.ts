@@ -1,5 +1,6 @@
+import { planLayoutAdoption } from './layout-adoption.ts'
 import type { Certificate, Leaf } from './certificate.ts'
-import { findDrift } from './drift.ts'
+import { findDrift, kindsFor } from './drift.ts'
 import type { Drift } from './drift.ts'
 import type { ErrorFacts } from './errors.ts'
 import { sayInstant } from './duration.ts'
@@ -17,35 +18,57 @@ export interface NodeInput {
   /** Undefined when no version can be had. */
   readonly to: number | undefined
   readonly hold?: Hold | undefined
+  /** A person said yes to putting layouts right. */
+  readonly adopt?: boolean | undefined
 }
 
 /** What one node needs, and why. */
-export function planNode(node: string, { certificate, observed, wanted, to, hold }: NodeInput): NodePlan {
+export function planNode(
+  node: string,
+  { certificate, observed, wanted, to, hold, adopt }: NodeInput,
+): NodePlan {
   const seen = observed.nodes[node]
   const answers = seen?.served[certificate.name] ?? []
   const served = answers.flatMap(({ leaf }) => leaf ?? [])
   if (!seen?.inspection) return planUnreachable(node, served, seen?.error)
+  const lineage = seen.inspection.lineages[certificate.name]
+  const { services } = certificate
+  const kinds = kindsFor({ services, inspection: seen.inspection })
+  const avoid = numbersElsewhere(node, certificate.name, observed)
+  const adoption =
+    adopt && lineage && to !== undefined ? planLayoutAdoption({ lineage, kinds, to, avoid }) : undefined
   const found = findDrift({
     certificate: certificate.name,
-    services: certificate.services,
+    services,
     wanted,
     to,
+    adoption,
     inspection: seen.inspection,
     served: answers,
     now: observed.now,
   })
-  const entry = seen.inspection.lineages[certificate.name]?.live.privkey
+  const entry = lineage?.live.privkey
   const from = entry?.is === 'link' ? entry.number : undefined
   const numbers = { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) }
   const decided = decideAction(found, { wanted: wanted !== undefined, to })
   // What is mended by the way is mended where a version is brought.
-  const drift = decided.action === 'install' ? found : found.filter(({ kind }) => kind !== 'mend')
-  const plan = { node, ...numbers, drift, served, ...decided }
+  const installs = decided.action === 'install'
+  const drift = installs ? found : found.filter(({ kind }) => kind !== 'mend' && kind !== 'adopt')
+  const plan = { node, ...numbers, drift, served, ...decided, ...(installs && adoption && { adoption }) }
   const held = wanted && isChange(plan) ? heldBack(hold, node, wanted.number) : undefined
   if (!held) return plan
   const because = `version ${held.version} was rolled back at ${sayInstant(held.since)}`
-  const { to: _, ...left } = plan
+  const { to: _, adoption: __, ...left } = plan
   return { ...left, ...(from === undefined ? {} : { to: from }), action: 'none', because, held }
+}
+
+/** Those that mean a version on other nodes or in the store. */
+function numbersElsewhere(node: string, certificate: string, observed: Observed): Set<number> {
+  const others = Object.entries(observed.nodes).flatMap(([name, { inspection }]) =>
+    name === node ? [] : (inspection?.lineages[certificate]?.archive ?? []),
+  )
+  const stored = observed.certificates[certificate]?.versions ?? []
+  return new Set([...others, ...stored].map(({ number }) => number))
 }
 
 export function planUnreachable(
@@ -65,14 +88,16 @@ function decideAction(
   const blocked = drift.find((one) => one.kind === 'blocked')
   const files = drift.find((one) => one.kind === 'files')
   const served = drift.find((one) => one.kind === 'served')
+  const adopts = drift.find((one) => one.kind === 'adopt')
   const issuing = !wanted && to !== undefined
-  const needed = issuing || files || served
+  const needed = issuing || files || served || adopts
   if (blocked && needed) return { action: 'blocked', because: blocked.because }
   if (to === undefined)
     return { action: 'waiting', because: served?.because ?? files?.because ?? 'there is no version for it' }
   if (issuing)
     return { action: 'install', because: served?.because ?? files?.because ?? 'a new version is issued' }
   if (files) return { action: 'install', because: served?.because ?? files.because }
+  if (adopts) return { action: 'install', because: adopts.because }
   if (served) return { action: 'reload', because: served.because }
   return { action: 'none', because: 'it serves it, and its files are right' }
 }

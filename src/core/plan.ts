@@ -1,3 +1,4 @@
+import type { LayoutAdoption } from './layout-adoption.ts'
 import type { Parking } from './backoff.ts'
 import type { Usage } from './budget.ts'
 import type { KeyType, Leaf } from './certificate.ts'
@@ -76,6 +77,8 @@ export interface NodePlan {
   /** The version that is in place afterwards. */
   readonly to?: number
   readonly because: string
+  /** What is done to its layout before. */
+  readonly adoption?: LayoutAdoption
   readonly drift: readonly Drift[]
   /** The leaves that it serves now. */
   readonly served: readonly Leaf[]

@@ -54,7 +54,9 @@ function renderCertificate(plan: CertificatePlan, now: Date): string {
 function linesOf({ node, drift }: NodePlan): string[] {
   return drift.flatMap((one) => {
     if (one.kind === 'notice') return `note: ${node}: ${one.because}`
-    return one.kind === 'mend' ? `mend: ${node}: ${one.because}: ${one.repair}` : []
+    return one.kind === 'mend' || one.kind === 'adopt'
+      ? `${one.kind}: ${node}: ${one.because}: ${one.repair}`
+      : []
   })
 }
 

@@ -74,9 +74,10 @@ function renderNotes(step: NodePlan, paint: Paint): string[] {
   ].map((hint) => `  hint: ${node}: ${hint}`)
   const details = drift.flatMap((one) => (one.kind === 'blocked' && one.detail ? one.detail.split('\n') : []))
   const notices = notesOf(step).map((note) => `  ${paint('yellow', 'note')}: ${node}: ${note}`)
-  const mends = drift.flatMap((one) =>
-    one.kind === 'mend' ? `  ${paint('dim', 'mend')}: ${node}: ${one.because}: ${one.repair}` : [],
-  )
+  const mends = drift.flatMap((one) => {
+    if (one.kind !== 'mend' && one.kind !== 'adopt') return []
+    return `  ${paint(one.kind === 'adopt' ? 'yellow' : 'dim', one.kind)}: ${node}: ${one.because}: ${one.repair}`
+  })
   const blocked =
     action === 'none'
       ? drift.flatMap((one) =>

@@ -19,7 +19,11 @@ export interface SavedPlan {
   readonly at: string
   readonly expires: string
   /** What was asked for, so that the same can be asked again. */
-  readonly request: { readonly certificates: readonly string[]; readonly forceRenew: boolean }
+  readonly request: {
+    readonly certificates: readonly string[]
+    readonly forceRenew: boolean
+    readonly adopt?: boolean
+  }
   readonly sight: Sight
   /** What would be done, in words that a later hour does not change. */
   readonly steps: Facts
@@ -105,12 +109,13 @@ function readObject(text: string): Readonly<Record<string, unknown>> | undefined
 /** Whoever changes a file can change its sum, so what is read of it is looked at. */
 function isWhole({ at, expires, request, sight, steps }: Readonly<Record<string, unknown>>): boolean {
   if (!isObject(request) || !isObject(sight)) return false
-  const { certificates, forceRenew } = request
+  const { certificates, forceRenew, adopt = false } = request
   return (
     [at, expires].every(isInstant) &&
     Array.isArray(certificates) &&
     certificates.every((name) => typeof name === 'string') &&
     typeof forceRenew === 'boolean' &&
+    typeof adopt === 'boolean' &&
     [sight['configuration'], sight['seen'], steps].every(isFacts)
   )
 }

@@ -85,44 +85,59 @@ test('half versions, gaps and other names in the archive are told with what the 
   ])
 })
 
-describe('blocked, since others could change what is put there', () => {
-  const folders = (path: string, change: object) => ({
-    folders: fleet.lineage(2).folders.map((one) => (one.path === path ? { ...one, ...change } : one)),
-  })
+const adoptHint = `certs rollout ${fleet.name} --adopt`
+const folders = (path: string, change: object) => ({
+  folders: fleet.lineage(2).folders.map((one) => (one.path === path ? { ...one, ...change } : one)),
+})
+
+describe('blocked until somebody says yes', () => {
   test.each([
+    [folders('live', { mode: '777' }), 'live can be written by others (mode 777)'],
+    [folders('.', { mode: '2775' }), '/etc/letsencrypt can be written by others (mode 2775)'],
+    [folders(archive, { owner: 'bob:bob', foreign: true }), `${archive} belongs to bob:bob`],
+    [links({ privkey: { is: 'file', sha256: 'x' } }), `${live}/privkey.pem is a real file, not a link`],
     [
-      folders('live', { mode: '777' }),
-      'live can be written by others (mode 777)',
-      'chmod go-w /etc/letsencrypt/live',
+      { liveDirectory: 'link' as const, ...folders(live, { is: 'link', target: '/srv/x', mode: '777' }) },
+      `${live} is itself a link (/srv/x)`,
     ],
-    [
-      folders('.', { mode: '2775' }),
-      '/etc/letsencrypt can be written by others (mode 2775)',
-      'chmod go-w /etc/letsencrypt',
-    ],
-    [
-      folders(archive, { owner: 'bob:bob', foreign: true }),
-      `${archive} belongs to bob:bob`,
-      `chown root: /etc/letsencrypt/${archive}`,
-    ],
-  ])('%#: %s', (change, because, command) => {
-    expect(found(change)).toEqual([`blocked | ${because} | as root there: ${command}`])
+  ])('%#: %s', (change, because) => {
+    expect(found(change)).toEqual([`blocked | ${because} | ${adoptHint}`])
   })
-  test('a folder that is itself a link, but for the root', () => {
-    const target = '/srv/certs'
-    expect(found(folders('archive', { is: 'link', target, mode: '777' }))).toEqual([
-      'blocked | archive is itself a link (/srv/certs) | replace it on the node by the directory it leads to',
-    ])
-    expect(found(folders('.', { is: 'link', target, mode: '777' }))).toEqual([])
+
+  test('all of it is told as one, with the repair of each', () => {
+    const lineage = fleet.lineage(2, {
+      ...links({ privkey: { is: 'file', sha256: 'x' } }),
+      ...folders('live', { mode: '777' }),
+    })
+    const [blocked] = judgeLayout({ lineage, inspection: fleet.inspection(lineage), to: 8, kinds: fileKinds })
+    expect(blocked).toEqual({
+      kind: 'blocked',
+      because: 'live can be written by others (mode 777), and 1 more thing',
+      hint: adoptHint,
+      detail: `live can be written by others (mode 777): only its owner may write there
+${live}/privkey.pem is a real file, not a link: kept in ${archive} under a free number, and a link takes its place`,
+    })
   })
+})
+
+test('what only a person can put right blocks with a yes, too', () => {
+  const target = '/srv/certs'
+  const blocked =
+    'blocked | archive is itself a link (/srv/certs) | put the directory in its place that it leads to: ls -ld /etc/letsencrypt/archive'
+  expect(found(folders('archive', { is: 'link', target, mode: '777' }))).toEqual([blocked])
+  expect(found(folders('.', { is: 'link', target, mode: '777' }))).toEqual([])
+  const odd = `${live}/chain.pem`
+  expect(found(links({ chain: { is: 'other' } }))).toEqual([
+    `blocked | ${odd} is neither a link nor a file | move it away on the node: mv /etc/letsencrypt/${odd} /etc/letsencrypt/${odd}.before`,
+  ])
 })
 
 test('a key that every user can reach is named, and not one behind a folder that is closed', () => {
   const files = fleet.lineage(2).archive.map((file) => ({ ...file, mode: '644' }))
   expect(found({ archive: files })).toEqual([])
-  const folders = fleet.lineage(2).folders.map((one) => ({ ...one, mode: '755' }))
-  expect(found({ archive: files, folders })).toEqual([
-    `notice | every user there may read ${archive}/privkey1.pem, ${archive}/privkey2.pem; as root there: chmod o-rwx /etc/letsencrypt/${archive}/privkey1.pem /etc/letsencrypt/${archive}/privkey2.pem`,
+  const open = fleet.lineage(2).folders.map((one) => ({ ...one, mode: '755' }))
+  expect(found({ archive: files, folders: open })).toEqual([
+    `notice | every user there may read ${archive}/privkey1.pem, ${archive}/privkey2.pem; ${adoptHint} closes that`,
   ])
 })
 

@@ -208,6 +208,9 @@ test('a live file that is no link blocks its node and names the file', () => {
   expect(made.certificates[0]!.nodes.at(-1)).toMatchObject({
     action: 'blocked',
     because: 'live/media.hachyderm.io/privkey.pem is a real file, not a link',
+    drift: expect.arrayContaining([
+      expect.objectContaining({ kind: 'blocked', hint: 'certs rollout media.hachyderm.io --adopt' }),
+    ]) as unknown,
   })
 })
 

@@ -248,6 +248,7 @@ test('replaces dangling, absolute, cyclic and missing links', async () => {
     symlinkSync('../../archive/gone/privkey9.pem', livePath(fake, 'privkey'))
     symlinkSync(fake.path('archive', certificate, 'cert1.pem'), livePath(fake, 'cert'))
     symlinkSync('chain.pem', livePath(fake, 'chain'))
+    symlinkSync('..', livePath(fake, 'fullchain'))
     expect(await bring(fake, {}, options)).toMatchObject({ outcome: 'installed', former: undefined })
     expect(linksIn(fake)).toEqual(linksTo(2))
   }

@@ -140,7 +140,7 @@ export const nodeFaults: readonly Fault[] = [
     mend: `ln -sf ../../archive/${site}/privkey2.pem ${live}/privkey.pem`,
     says: [
       `certs: error: sally: live/${site}/privkey.pem is a real file, not a link`,
-      'certs: hint: move it ',
+      `certs: hint: certs rollout ${site} --adopt`,
     ],
     exitCode: 1,
   },

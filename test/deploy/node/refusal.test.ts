@@ -28,7 +28,7 @@ describe('refuses, and leaves untouched,', () => {
         writeFileSync(livePath(fake, 'privkey'), 'the only copy')
       },
       says: `live/${certificate}/privkey.pem is a file where certbot's layout has a link into archive`,
-      hint: /^on sally, as root: mv .*\/privkey\.pem .*\/privkey\.pem\.before$/,
+      hint: /^certs rollout media\.hachyderm\.io --adopt keeps it/,
     },
     'a live directory that is a link': {
       lay: (fake) => {
@@ -37,12 +37,12 @@ describe('refuses, and leaves untouched,', () => {
         symlinkSync('../elsewhere', fake.path('live', certificate))
       },
       says: `live/${certificate} or archive/${certificate} is a link to another directory`,
-      hint: /real directories only/,
+      hint: /^certs rollout media\.hachyderm\.io --adopt puts a directory/,
     },
     'a directory in the place of a link': {
       lay: (fake) => {
         unlinkSync(fake.path('live', certificate, 'chain.pem'))
-        symlinkSync('..', fake.path('live', certificate, 'chain.pem'))
+        mkdirSync(fake.path('live', certificate, 'chain.pem'))
       },
       says: `live/${certificate}/chain.pem is a directory where certbot's layout has a link into archive`,
       hint: /^on sally, as root: ls -ld/,
@@ -50,12 +50,12 @@ describe('refuses, and leaves untouched,', () => {
     'a live directory that others may write': {
       lay: (fake) => chmodSync(fake.path('live'), 0o777),
       says: 'live can be written by others than its owner',
-      hint: /^on sally, as root: chmod go-w .*\/live$/,
+      hint: /--adopt, or on sally, as root: chmod go-w .*\/live$/,
     },
     'an archive that belongs to another user': {
       lay: (fake) => chownSync(fake.path('archive', certificate), 65534, 65534),
       says: `archive/${certificate} does not belong to root`,
-      hint: /^on sally, as root: chown root: /,
+      hint: /--adopt, or on sally, as root: chown root: /,
     },
     'an archive file that is a link': {
       lay: (fake) => symlinkSync('/etc/hostname', fake.path('archive', certificate, 'cert2.pem')),
