@@ -2,6 +2,7 @@ import { sayCount } from '../src/core/count.ts'
 import { NodeError } from '../src/core/errors.ts'
 import type { NodeStep } from '../src/core/errors.ts'
 import type { Emit, InstallStep } from '../src/core/event.ts'
+import type { Placed } from '../src/core/layout-adoption.ts'
 import type { Node, ProbeResult } from '../src/core/node.ts'
 import { endpointName } from '../src/core/served.ts'
 import { endpointsFor, httpEndpointsFor, servicesFor } from '../src/core/serving.ts'
@@ -19,6 +20,8 @@ export interface Deployed {
   readonly to: number
   /** What was proved, one line. */
   readonly proof: string
+  /** What nginx read elsewhere, which now are links to live. */
+  readonly placed?: readonly Placed[]
 }
 
 interface Means {
@@ -49,7 +52,9 @@ export async function deploy(deployment: Deployment, means: Means): Promise<Depl
     certificate: certificate.name,
     number: version.number,
   })
-  return { from: installed.former, to: version.number, proof: sayProof(deployment) }
+  const { placed } = installed
+  const proof = sayProof(deployment)
+  return { from: installed.former, to: version.number, proof, ...(placed.length > 0 && { placed }) }
 }
 
 /** When the connection died on the way, the outcome is unknown: log in anew and let the node look again. */

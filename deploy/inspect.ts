@@ -3,7 +3,7 @@ import { printable, printableLine } from '../src/core/printable.ts'
 import { unitOf } from '../src/core/serving.ts'
 import type { Services } from '../src/core/serving.ts'
 import { decode, encode, newToken, type Answer } from './node/frame.ts'
-import { readLineages } from './node/lineage.ts'
+import { readElsewhere, readLineages } from './node/lineage.ts'
 import { readRefusal } from './node/refusal.ts'
 import { patience, serviceSettings } from './node/service-settings.ts'
 import type { Shell } from './shell.ts'
@@ -12,6 +12,8 @@ export interface InspectOptions {
   readonly signal?: AbortSignal | undefined
   /** Seconds that the test of each service may take. */
   readonly limit?: number | undefined
+  /** DNS names: what nginx reads for them from elsewhere than live is looked at, too. */
+  readonly names?: readonly string[] | undefined
 }
 
 /** The answer to one call is capped by the shell; an archive may hold versions of many years. */
@@ -44,12 +46,13 @@ async function inspectSome(
   shell: Shell,
   node: Node,
   certificates: readonly string[],
-  { signal, limit = 30 }: InspectOptions,
+  { signal, limit = 30, names = [] }: InspectOptions,
 ): Promise<Inspection> {
   const token = newToken()
   const settings = {
     root: node.root,
     certificate: certificates,
+    name: names,
     limit: String(limit),
     ...serviceSettings(node.services),
   }
@@ -78,6 +81,7 @@ function readInspection(
     system: printableLine(answer.last('system') ?? ''),
     services: readServices(answer, services),
     reads: answer.all('reads').map(readRead),
+    elsewhere: readElsewhere(answer),
     certbot: { timer: timer === 'yes', cron: cron === 'yes' },
     disk: {
       freeBytes: Number(blocks) * Number(blockSize) || 0,
@@ -112,9 +116,10 @@ function readServices(answer: Answer, services: Services): Inspection['services'
 }
 
 function readRead(line: string): Inspection['reads'][number] {
-  const [file = '', names = ''] = line.split('\t')
+  const [file = '', names = '', key = ''] = line.split('\t')
   return {
     file: printableLine(file, { max: 4096 }),
+    ...(key === '' ? {} : { key: printableLine(key, { max: 4096 }) }),
     serverNames: names.split(' ').filter((name) => name !== ''),
   }
 }

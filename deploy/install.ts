@@ -9,8 +9,9 @@ import {
 } from '../src/core/certificate.ts'
 import { NodeError } from '../src/core/errors.ts'
 import type { InstallStep } from '../src/core/event.ts'
-import type { LayoutAdoption } from '../src/core/layout-adoption.ts'
+import type { LayoutAdoption, Placed } from '../src/core/layout-adoption.ts'
 import type { Lineage, Node } from '../src/core/node.ts'
+import { printableLine } from '../src/core/printable.ts'
 import { servicesFor, wantsCombined } from '../src/core/serving.ts'
 import { decode, encode, newToken, progress, type Answer, type Input } from './node/frame.ts'
 import { readLineages } from './node/lineage.ts'
@@ -32,6 +33,8 @@ export interface RollbackOrder extends Order {
   /** A version whose four files are still in the node's archive, as `Installed.former`. */
   readonly number: number
   readonly forceReload?: boolean
+  /** These go back to what they were before they became links to live. */
+  readonly back?: readonly Placed[] | undefined
   readonly onStep?: (step: InstallStep) => void
 }
 
@@ -52,6 +55,8 @@ export interface Installed {
    * version, or a live directory whose links named no complete one. Then there is nothing to roll back to.
    */
   readonly former: number | undefined
+  /** What nginx read elsewhere, which now are links to live. */
+  readonly placed: readonly Placed[]
   /** What is on disk now. */
   readonly lineage: Lineage
 }
@@ -79,7 +84,8 @@ export async function install(shell: Shell, node: Node, order: InstallOrder): Pr
 
 /** Points live at a version that the node's archive holds, tests and reloads. Throws NodeError as `install`. */
 export async function rollback(shell: Shell, node: Node, order: RollbackOrder): Promise<Installed> {
-  return transact(shell, node, { order, asked: { verb: 'rollback', number: order.number } })
+  const adopt = (order.back ?? []).map(({ kind, path, suffix }) => `back ${kind} ${suffix} ${path}`)
+  return transact(shell, node, { order, asked: { verb: 'rollback', number: order.number }, adopt })
 }
 
 interface Transaction {
@@ -124,11 +130,12 @@ async function transact(shell: Shell, node: Node, transaction: Transaction): Pro
 }
 
 /** What the program is told to do to the layout, in this order. */
-function adoptLines({ keep, directory, modes }: LayoutAdoption): string[] {
+function adoptLines({ keep, directory, modes, reads }: LayoutAdoption): string[] {
   return [
     ...modes.map(({ path }) => `mode ${path}`),
     ...(keep ? [`keep ${keep.number}`] : []),
     ...(directory === undefined ? [] : ['directory']),
+    ...reads.map(({ path, kind, sha256: sum }) => `read ${kind} ${sum} ${path}`),
   ]
 }
 
@@ -160,9 +167,16 @@ function readInstalled(answer: Answer, { node, asked, sums }: Expected): Install
   return {
     outcome,
     former: Number.isSafeInteger(former) && former > 0 ? former : undefined,
+    placed: answer.all('kept').flatMap(readPlaced),
     // A version is only stored when key and leaf belong together, and these are its bytes.
     lineage: sums === undefined ? lineage : { ...lineage, pair: 'matches' },
   }
+}
+
+function readPlaced(line: string): Placed[] {
+  const [, kind, suffix, path] = /^(\S+) (\.before-certs\S*) (\/.*)$/.exec(line) ?? []
+  if (kind === undefined || suffix === undefined || path === undefined) return []
+  return [{ kind, suffix, path: printableLine(path, { max: 4096 }) }]
 }
 
 function isStep(text: string | undefined): text is InstallStep {

@@ -1,9 +1,10 @@
-import type { Certificate } from '../src/core/certificate.ts'
+import type { Certificate, Leaf } from '../src/core/certificate.ts'
 import { leafOf } from '../src/core/drift.ts'
 import { sayCount } from '../src/core/count.ts'
 import { sayValidity } from '../src/core/duration.ts'
 import { NodeError } from '../src/core/errors.ts'
 import type { Emit } from '../src/core/event.ts'
+import type { Placed } from '../src/core/layout-adoption.ts'
 import type { Node } from '../src/core/node.ts'
 import { endpointsFor, servicesFor } from '../src/core/serving.ts'
 import type { Deployed } from './deploy.ts'
@@ -16,6 +17,8 @@ export interface RollBackOrder {
   readonly certificate: Certificate
   /** A version that the node holds. */
   readonly number: number
+  /** What nginx is to read again as before, and the leaf that it served then. */
+  readonly back?: { readonly placed: readonly Placed[]; readonly served: Leaf | undefined } | undefined
   readonly now: Date
   /** Milliseconds until it must be served. */
   readonly deadlineMs: number
@@ -29,7 +32,7 @@ interface Means {
 
 /** Points live at a version that the node holds, reloads, and verifies it by handshake. */
 export async function rollBack(order: RollBackOrder, { fleet, emit, signal }: Means): Promise<Deployed> {
-  const { node, certificate, number, now, deadlineMs } = order
+  const { node, certificate, number, back: before, now, deadlineMs } = order
   emit({ kind: 'node-installing', node: node.name, certificate: certificate.name, number })
   const services = Object.keys(servicesFor(node, certificate))
   const back = await rollback(await fleet.shell(node), node, {
@@ -37,6 +40,7 @@ export async function rollBack(order: RollBackOrder, { fleet, emit, signal }: Me
     services,
     number,
     forceReload: true,
+    back: before?.placed,
     onStep: (step) =>
       emit({ kind: 'node-step', node: node.name, certificate: certificate.name, services, step }),
     signal,
@@ -51,7 +55,7 @@ export async function rollBack(order: RollBackOrder, { fleet, emit, signal }: Me
   }
   emit({ kind: 'node-verifying', node: node.name, certificate: certificate.name })
   const open = fleet.opener(node)
-  const wanted = { names: certificate.verifyNames, leafFingerprint: leaf.fingerprint }
+  const wanted = { names: certificate.verifyNames, leafFingerprint: (before?.served ?? leaf).fingerprint }
   const endpoints = endpointsFor(node, certificate)
   const verdict = await verify(node, wanted, { endpoints, open, deadlineMs })
   if (!verdict.ok) {

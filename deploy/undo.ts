@@ -28,7 +28,7 @@ export async function undo(failure: NodeError, input: UndoInput): Promise<NodeEr
   const why = failure.step === 'verify' ? await explainServed(deployment, input.fleet) : []
   const keep = whyKeep(failure, deployment, installed)
   if (keep) return withLeft(failure, 'changed', [keep, ...why])
-  const { left, said } = await goBack(installed.former!, input)
+  const { left, said } = await goBack(installed.former ?? deployment.version.number, input)
   return withLeft(failure, left, [said, ...why])
 }
 
@@ -40,7 +40,8 @@ function whyKeep(
 ): string | undefined {
   if (installed.outcome !== 'installed')
     return `live already was version ${version.number}, so there is nothing to go back to`
-  if (installed.former === undefined) return 'there was no version before this one to go back to'
+  if (installed.former === undefined && installed.placed.length === 0)
+    return 'there was no version before this one to go back to'
   const expired = servedBefore.every(({ notAfter }) => Date.parse(notAfter) < now.getTime())
   if (failure.step !== 'probe' || !expired) return undefined
   return `version ${version.number} was left in place: it is served, and what was served before has expired`
@@ -51,12 +52,17 @@ async function goBack(number: number, input: UndoInput): Promise<{ left: NodeErr
   const { node, certificate, now } = deployment
   try {
     const { name, services } = certificate
-    const order = { certificate: name, services, number, forceReload: true, signal }
+    const { placed } = input.installed
+    const order = { certificate: name, services, number, forceReload: true, back: placed, signal }
     const { lineage } = await rollback(await fleet.shell(node), node, order)
     emit({ kind: 'node-rolled-back', node: node.name, certificate: certificate.name, number })
     const leaf = leafOf(lineage)
     const expired = leaf && Date.parse(leaf.notAfter) < now.getTime() ? ', which has expired' : ''
-    const back = `live was switched back to version ${number}${expired}`
+    const again = placed.map(({ path }) => path).join(', ')
+    const handed = again === '' ? '' : `${again} is what it was before`
+    const switched =
+      number === deployment.version.number ? '' : `live was switched back to version ${number}${expired}`
+    const back = [switched, handed].filter((part) => part !== '').join(', ')
     const wrong = leaf ? await whyNotServed(leaf, input) : 'its leaf can not be read'
     if (wrong) return { left: 'degraded', said: `${back}, but it is not served: ${wrong}` }
     return { left: 'restored', said: `${back}, and verified by handshake` }
@@ -67,11 +73,17 @@ async function goBack(number: number, input: UndoInput): Promise<{ left: NodeErr
 }
 
 /** A node whose services never read live is right again when it serves what it served before. */
-async function whyNotServed(leaf: Leaf, { deployment, fleet }: UndoInput): Promise<string | undefined> {
+async function whyNotServed(
+  leaf: Leaf,
+  { deployment, installed, fleet }: UndoInput,
+): Promise<string | undefined> {
   const { node, certificate, deadlineMs } = deployment
   const open = fleet.opener(node)
   if (await servesAsBefore(deployment, fleet)) return undefined
-  const wanted = { names: certificate.verifyNames, leafFingerprint: leaf.fingerprint }
+  // Where nginx reads other files again, it serves what was in them.
+  const [before] = installed.placed.length > 0 ? deployment.servedBefore : []
+  const { fingerprint: leafFingerprint } = before ?? leaf
+  const wanted = { names: certificate.verifyNames, leafFingerprint }
   const endpoints = endpointsFor(node, certificate)
   const verdict = await verify(node, wanted, { endpoints, open, deadlineMs })
   return verdict.ok ? undefined : verdict.because

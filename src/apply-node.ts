@@ -28,7 +28,10 @@ export async function applyToNode(step: NodePlan, { plan, app, version }: NodeMe
       const means = { fleet: app.fleet, emit: app.emit, signal: app.io.urgent }
       const { deadlineMs } = app.settings.rollout
       const common = { node, certificate, now: app.io.now(), deadlineMs }
-      if (step.action === 'roll-back') return rollBack({ ...common, number: step.to! }, means)
+      if (step.action === 'roll-back') {
+        const back = step.back && { placed: step.back, served: step.served[0] }
+        return rollBack({ ...common, number: step.to!, back }, means)
+      }
       const reloadOnly = step.action === 'reload'
       return deploy(
         {
@@ -43,7 +46,8 @@ export async function applyToNode(step: NodePlan, { plan, app, version }: NodeMe
         means,
       )
     })
-    return { node: step.node, status: 'done', from: done.from ?? step.from, to: done.to, because: done.proof }
+    const { to: reached, proof: because, placed } = done
+    return { node: step.node, status: 'done', from: done.from ?? step.from, to: reached, because, placed }
   } catch (error) {
     if (!(error instanceof CertsError)) throw error
     app.emit({ kind: 'node-failed', node: step.node, certificate: certificate.name, error })

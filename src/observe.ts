@@ -96,7 +96,10 @@ async function lookInside(
   try {
     const shell = await app.fleet.shell(node)
     const names = certificates.map(({ name }) => name)
-    const looking = inspect(shell, node, names, { signal: app.io.signal })
+    const looking = inspect(shell, node, names, {
+      signal: app.io.signal,
+      names: certificates.flatMap((one) => one.names),
+    })
     if (mayChange) shell.prepare(programPrefix())
     const inspection = await looking
     app.emit({ kind: 'node-inspected', node: node.name })

@@ -1,5 +1,6 @@
 import type { App } from './app.ts'
 import { CertsError, NodeError } from './core/errors.ts'
+import type { Placed } from './core/layout-adoption.ts'
 import type { Issuing, NodePlan } from './core/plan.ts'
 import { sayServices } from './core/serving.ts'
 import type { Entry } from './state/store.ts'
@@ -13,7 +14,7 @@ interface StepRecord {
 }
 
 /** Runs one change of a node between its two lines in the journal. */
-export function recordStep<Done extends { from: number | undefined; to: number }>(
+export function recordStep<Done extends { from: number | undefined; to: number; placed?: readonly Placed[] }>(
   app: App,
   { step, certificate, to, services }: StepRecord,
   act: () => Promise<Done>,
@@ -23,7 +24,9 @@ export function recordStep<Done extends { from: number | undefined; to: number }
   const facts = { ...numbers(step.from, to), ...reloaded, ...mended(step) }
   return record(app, { ...line, facts }, async () => {
     const done = await act()
-    return { done, facts: { ...facts, ...numbers(done.from ?? step.from, done.to) } }
+    const beside = done.placed?.map(({ path, suffix }) => path + suffix)
+    const kept = beside ? { kept: beside.join(', ') } : {}
+    return { done, facts: { ...facts, ...numbers(done.from ?? step.from, done.to), ...kept } }
   })
 }
 

@@ -8,7 +8,7 @@ import type { Program } from './program.ts'
 export type Verb = keyof typeof programOf
 
 const programOf = {
-  inspect: 'rollout',
+  inspect: 'inspect',
   install: 'rollout',
   rollback: 'rollout',
   audit: 'audit',

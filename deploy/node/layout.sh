@@ -48,7 +48,7 @@ may_replace() {
   case $1 in privkey | cert | chain | fullchain) ;; *) return 1 ;; esac
   case $2 in /*/?*) here=$(physical "$2") || return 1 ;; *) return 1 ;; esac
   [ -n "$pinned" ] || return 0
-  why=outside
+  why=beyond
   case ${2##*/} in privkey.pem | cert.pem | chain.pem | fullchain.pem) ;; *) return 1 ;; esac
   [ "${here%/*}" = "$(pwd -P)/live" ]
 }
@@ -142,7 +142,10 @@ END
 # Written down before it is done. At every instant there is a file at $path.
 take_place() {
   link=$root/$live/$kind.pem
-  [ "$(readlink "$path")" != "$link" ] || return 0
+  if [ "$(readlink "$path")" = "$link" ]; then
+    placed_before
+    return
+  fi
   [ "$(sha256sum <"$path")" = "$second  -" ] || {
     printf '%s is not what it was when the plan was made\n' "$path"
     return 1
@@ -154,6 +157,15 @@ take_place() {
   rm -f "$path.certs-next" && ln -s "$link" "$path.certs-next" && sync "${path%/*}" || return 1
   mv -f "$path.certs-next" "$path" && sync "${path%/*}" || return 1
   printf '%s' "$spare"
+}
+
+# A run that was cut off has done it: what was there is beside it.
+placed_before() {
+  spare='' count=1
+  while [ -e "$path.before-certs$spare" ] || [ -L "$path.before-certs$spare" ]; do
+    [ "$(sha256sum <"$path.before-certs$spare")" != "$second  -" ] || printf '%s' ".before-certs$spare"
+    count=$((count + 1)) spare=-$count
+  done
 }
 
 hand_back() {

@@ -1,6 +1,6 @@
 import { createPublicKey, X509Certificate } from 'node:crypto'
 import { archiveKinds, type ArchiveKind } from '../../src/core/certificate.ts'
-import type { ArchiveFile, Folder, Lineage, LiveEntry } from '../../src/core/node.ts'
+import type { ArchiveFile, Folder, Lineage, LiveEntry, ReadElsewhere } from '../../src/core/node.ts'
 import { printableLine } from '../../src/core/printable.ts'
 import type { Answer } from './frame.ts'
 
@@ -53,6 +53,34 @@ export function readLineages(answer: Answer, certificates: readonly string[]): R
     }
   }
   return Object.fromEntries(certificates.map((certificate) => [certificate, read(certificate)]))
+}
+
+/** What nginx reads for names of ours from elsewhere than their live. */
+export function readElsewhere(answer: Answer): ReadElsewhere[] {
+  const seen = new Map(answer.all('stat').flatMap(readStat))
+  const sums = new Map(answer.all('sum').flatMap(readSum))
+  const blocks = new Map(answer.all('leaf').map(splitOnce))
+  const loose = new Map(answer.all('loose').map(splitTab))
+  return answer.all('leads').flatMap((line): ReadElsewhere[] => {
+    const [path, leadsTo] = splitTab(line)
+    const sha256 = sums.get(path)
+    if (!seen.has(path) || sha256 === undefined) return []
+    const [leaf, folder] = [blocks.get(path), loose.get(path)]
+    return [
+      {
+        path,
+        leadsTo,
+        sha256,
+        ...(leaf === undefined ? {} : { leaf: pem('CERTIFICATE', leaf) }),
+        ...(folder === undefined ? {} : { loose: folder }),
+      },
+    ]
+  })
+}
+
+function splitTab(line: string): [string, string] {
+  const [path = '', rest = ''] = line.split('\t').map((part) => printableLine(part, { max: 4096 }))
+  return [path, rest]
 }
 
 function readStat(line: string): [string, Seen][] {

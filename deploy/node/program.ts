@@ -2,24 +2,14 @@ import { readFileSync } from 'node:fs'
 import { sha256 } from '../../src/core/certificate.ts'
 
 /** The program's files, in the order they are put together; functions only, `main` last. */
-const rollout = [
-  'frame',
-  'serving',
-  'reads',
-  'lineage',
-  'lock',
-  'stage',
-  'switch',
-  'install',
-  'inspect',
-  'main',
-] as const
+const change = ['frame', 'serving', 'ways', 'lineage', 'lock', 'stage', 'exchange', 'switch'] as const
 
 const parts = {
-  rollout,
-  // Apart, so that a rollout does not send what it has no use for.
+  rollout: [...change, 'install', 'main'],
+  // Apart, so that none is sent what it has no use for.
+  adopting: [...change, 'layout', 'install', 'main'],
+  inspect: ['frame', 'serving', 'ways', 'reads', 'lineage', 'exchange', 'inspect', 'main'],
   audit: ['frame', 'serving', 'reads', 'inspect', 'configuration', 'elsewhere', 'material', 'audit', 'main'],
-  adopting: [...rollout.slice(0, -3), 'layout', ...rollout.slice(-3)],
   // For who is root there only: an installed program does not have it.
   housekeeping: [
     'frame',
@@ -81,7 +71,11 @@ export function sealedHash(): string {
 }
 
 function everything(): string {
-  return [...new Set([...parts.audit.slice(0, -1), ...parts.adopting, 'sealed'])].map(read).join('')
+  return [
+    ...new Set([...parts.audit.slice(0, -1), ...parts.inspect.slice(0, -1), ...parts.adopting, 'sealed']),
+  ]
+    .map(read)
+    .join('')
 }
 
 /** What an input begins with that sets such a login up; its call is `set_up`. */

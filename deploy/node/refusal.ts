@@ -222,9 +222,9 @@ function refused(node: Node, asked: Asked, refusal: Refusal): Words {
         message: `it does not put right ${words}, as it was asked to`,
         hints: ['something else changed the node since it was looked at: run again to look afresh'],
       }
-    case 'outside':
+    case 'beyond':
       return {
-        message: `its login may change nothing outside of ${node.root}, and ${words} is`,
+        message: `its login may change nothing outside of ${node.root}/live, and ${words} is`,
         hints: [
           `with the login of an administrator: certs rollout ${certificate} --node ${node.name} --adopt`,
         ],

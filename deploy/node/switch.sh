@@ -2,21 +2,6 @@
 # live/.NAME.next takes the place of live/NAME; live/.NAME.former is a whole copy of what was live before. It is
 # kept until nginx has been reloaded, so that a later run finds an unfinished switch and can still undo it.
 
-# The interpreter that can ask for an exchange, and the number of the system call here.
-find_exchanger() {
-  exchanger=none
-  case ${machine:=$(uname -m)} in
-    x86_64) renameat2=316 ;;
-    aarch64) renameat2=276 ;;
-    *) return ;;
-  esac
-  if command -v perl >/dev/null; then
-    exchanger=perl
-  elif command -v python3 >/dev/null; then
-    exchanger=python3
-  fi
-}
-
 # renameat2(AT_FDCWD, $1, AT_FDCWD, $2, RENAME_EXCHANGE)
 exchange() {
   find_exchanger
@@ -123,23 +108,4 @@ give_back() {
     sync "$folder"
   done <"$record"
   rm -f "$record"
-}
-
-# The folder of file $1, without links on the way.
-physical() { cd -P "${1%/*}/" 2>/dev/null && pwd -P; }
-
-# Whether nobody but root, and whom this runs as, may change what is on the way to folder $1; else $loose says where.
-guarded() {
-  loose=$1 way=$1
-  [ -n "$way" ] || return 1
-  set -- /
-  while [ -n "${way%/}" ]; do set -- "$@" "$way" && way=${way%/*}; done
-  ways=$(stat -c '%u %A %n' "$@" 2>/dev/null) || return 1
-  while read -r owner mode loose; do
-    case $mode in ?????w* | ????????w*) return 1 ;; esac
-    # shellcheck disable=SC3067
-    [ "$owner" = 0 ] || [ -O "$loose" ] || return 1
-  done <<END
-$ways
-END
 }

@@ -1,6 +1,7 @@
 import { archiveKinds, fileKinds, readLeaf } from './certificate.ts'
 import type { ArchiveKind, Leaf } from './certificate.ts'
 import { sayValidity } from './duration.ts'
+import type { StrayRead } from './layout-reads.ts'
 import type { LayoutAdoption } from './layout-adoption.ts'
 import { judgeLayout } from './layout.ts'
 import type { Inspection, Lineage, Served, ServiceState } from './node.ts'
@@ -31,6 +32,8 @@ export interface DriftInput {
   readonly wanted: VersionFacts | undefined
   /** The number under which a version is brought; undefined when none is. */
   readonly to?: number | undefined
+  /** What nginx reads for its names from elsewhere. */
+  readonly strays?: readonly StrayRead[] | undefined
   /** What a person said yes to. */
   readonly adoption?: LayoutAdoption | undefined
   readonly inspection: Inspection
@@ -45,7 +48,9 @@ export function findDrift(input: DriftInput): Drift[] {
     ...servedDrift(input),
     ...(files ? [{ kind: 'files' as const, because: files }] : []),
     ...blockers(input, files !== undefined),
-    ...(lineage ? judgeLayout({ ...input, lineage, to: input.to, kinds: kindsFor(input) }) : []),
+    ...(lineage
+      ? judgeLayout({ ...input, lineage, to: input.to, kinds: kindsFor(input), strays: input.strays ?? [] })
+      : []),
     ...notices(input),
   ]
 }

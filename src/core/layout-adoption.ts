@@ -1,6 +1,7 @@
 import { fileKinds } from './certificate.ts'
 import type { ArchiveKind } from './certificate.ts'
 import { isLoose, isOpen } from './mode.ts'
+import type { Replacement, StrayRead } from './layout-reads.ts'
 import type { Lineage } from './node.ts'
 
 /** What is done to a node's layout with a person's yes, as plain data. */
@@ -11,6 +12,16 @@ export interface LayoutAdoption {
   readonly directory?: string
   /** Whose owner or mode is put right, the outermost first, below the root. */
   readonly modes: readonly ModeChange[]
+  /** Paths that nginx reads become links to live; what was there is kept beside each. */
+  readonly reads: readonly Replacement[]
+}
+
+/** A path that became a link to live, and where what was there is now. */
+export interface Placed {
+  readonly kind: string
+  readonly path: string
+  /** What follows `path` in the name beside it: `.before-certs`. */
+  readonly suffix: string
 }
 
 export interface ModeChange {
@@ -27,6 +38,8 @@ export interface LayoutAdoptionInput {
   readonly to: number
   /** Numbers that mean something elsewhere. */
   readonly avoid: ReadonlySet<number>
+  /** What nginx reads for its names from elsewhere. */
+  readonly strays: readonly StrayRead[]
 }
 
 /** Undefined where there is nothing to do. */
@@ -36,8 +49,16 @@ export function planLayoutAdoption(input: LayoutAdoptionInput): LayoutAdoption |
   const target = lineage.folders.find(({ path }) => path === `live/${lineage.certificate}`)?.target
   const directory = lineage.liveDirectory === 'link' ? (target ?? '') : undefined
   const keep = wantsKeeping(lineage, kinds) ? chooseKept(lineage, input) : undefined
-  if (modes.length === 0 && directory === undefined && !keep) return undefined
-  return { modes, ...(keep && { keep }), ...(directory === undefined ? {} : { directory }) }
+  const reads = replacementsIn(input.strays)
+  if (modes.length + reads.length === 0 && directory === undefined && !keep) return undefined
+  return { modes, reads, ...(keep && { keep }), ...(directory === undefined ? {} : { directory }) }
+}
+
+/** Each path once. */
+function replacementsIn(strays: readonly StrayRead[]): Replacement[] {
+  return [
+    ...new Map(strays.flatMap(({ replacements }) => replacements).map((one) => [one.path, one])).values(),
+  ]
 }
 
 export function realFiles({ live }: Lineage, kinds: readonly ArchiveKind[]): ArchiveKind[] {

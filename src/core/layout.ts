@@ -5,6 +5,7 @@ import { fileKinds } from './certificate.ts'
 import type { ArchiveKind, FileKind } from './certificate.ts'
 import { sayCount } from './count.ts'
 import type { Drift } from './drift.ts'
+import type { StrayRead } from './layout-reads.ts'
 import { isLoose, isPassable } from './mode.ts'
 import type { Folder, Inspection, Lineage } from './node.ts'
 
@@ -15,6 +16,8 @@ export interface LayoutInput {
   readonly kinds: readonly ArchiveKind[]
   /** The number under which a version is brought; undefined when none is. */
   readonly to: number | undefined
+  /** What nginx reads for its names from elsewhere. */
+  readonly strays: readonly StrayRead[]
   /** What a person said yes to; undefined where nobody was asked. */
   readonly adoption?: LayoutAdoption | undefined
 }
@@ -25,6 +28,7 @@ export function judgeLayout(input: LayoutInput): Drift[] {
     ...judgeForeignLayout(input),
     ...input.lineage.folders.flatMap((folder) => judgeFolder(folder, input)),
     ...judgeOddEntries(input),
+    ...judgeStrays(input),
     ...judgeLinks(input),
     ...judgeArchive(input),
     ...judgeKeyModes(input),
@@ -33,7 +37,13 @@ export function judgeLayout(input: LayoutInput): Drift[] {
 }
 
 /** What somebody may have made so on purpose, so that it wants a yes. */
-function judgeForeignLayout({ lineage, kinds, inspection: { root }, adoption }: LayoutInput): Drift[] {
+function judgeForeignLayout({
+  lineage,
+  kinds,
+  strays,
+  inspection: { root },
+  adoption,
+}: LayoutInput): Drift[] {
   const { certificate, folders, liveDirectory } = lineage
   const live = `live/${certificate}`
   const place = (path: string) => (path === '.' ? root : path)
@@ -63,6 +73,11 @@ function judgeForeignLayout({ lineage, kinds, inspection: { root }, adoption }: 
       `${files.join(', ')} in ${live} are real files, not links`,
       `kept in ${kept}, and links take their place`,
     )
+  for (const { because, replacements, missed } of strays) {
+    if (replacements.length === 0 || !(adoption || missed)) continue
+    const links = replacements.map(({ path, kind }) => `${path} becomes a link to ${live}/${kind}.pem`)
+    find(because, `${links.join(', ')}; what is there is kept beside it as .before-certs`)
+  }
   if (adoption) {
     const open = openKeys(lineage).map(({ path, was }) => `${path} (${was})`)
     if (open.length > 0) find(`everybody may read ${open.join(', ')}`, 'only owner and group may')
@@ -78,6 +93,27 @@ function judgeForeignLayout({ lineage, kinds, inspection: { root }, adoption }: 
 
 function isWrong({ is, mode, foreign }: Folder): boolean {
   return is === 'directory' && (foreign || isLoose(mode))
+}
+
+/** What nginx reads elsewhere and stays so: a rollout would fail where nothing else is read for a name. */
+function judgeStrays({
+  lineage: { certificate },
+  strays,
+  inspection: { root },
+  adoption,
+}: LayoutInput): Drift[] {
+  const live = `${root}/live/${certificate}`
+  return strays.flatMap(({ because, replacements, hindrance, missed }): Drift[] => {
+    if (hindrance !== undefined) {
+      const hint = `in that server block: ssl_certificate ${live}/fullchain.pem; ssl_certificate_key ${live}/privkey.pem;`
+      const why = `${because} (--adopt can not mend it: ${hindrance})`
+      return [
+        missed ? { kind: 'blocked', because: why, hint } : { kind: 'notice', because: `${why}; ${hint}` },
+      ]
+    }
+    if (adoption || missed || replacements.length === 0) return []
+    return [{ kind: 'notice', because: `${because}; certs rollout ${certificate} --adopt mends it` }]
+  })
 }
 
 /** What is in the way, and nothing that could be adopted. */
@@ -213,7 +249,7 @@ function judgeKeyModes({ lineage, adoption }: LayoutInput): Drift[] {
 }
 
 /** A certbot that is at work there, and what it will do. */
-function judgeRivals({ lineage, inspection: { certbot, root } }: LayoutInput): Drift[] {
+function judgeRivals({ lineage, strays, inspection: { certbot, root } }: LayoutInput): Drift[] {
   const { certificate, renewalFile, siblings } = lineage
   const by = certbot.timer ? 'its timer' : certbot.cron ? 'cron' : undefined
   const stop = (name: string) => {
@@ -229,11 +265,15 @@ function judgeRivals({ lineage, inspection: { certbot, root } }: LayoutInput): D
           },
         ]
       : []
-  const others = siblings.map((sibling): Drift => {
+  const replaced = strays.flatMap(({ replacements }) => replacements.map(({ path }) => path))
+  const others = siblings.flatMap((sibling): Drift[] => {
     const what = `live/${sibling.name} is another lineage for ${certificate}`
-    return by !== undefined && sibling.renewalFile
-      ? { kind: 'notice', because: `${what}, and certbot renews it (${by}); ${stop(sibling.name)}` }
-      : { kind: 'mend', because: what, repair: 'left as it is; certs audit says whether anything reads it' }
+    if (by !== undefined && sibling.renewalFile)
+      return [{ kind: 'notice', because: `${what}, and certbot renews it (${by}); ${stop(sibling.name)}` }]
+    // What is read of it is said with what comes of that.
+    if (replaced.some((path) => path.startsWith(`${root}/live/${sibling.name}/`))) return []
+    const repair = 'left as it is; certs audit says whether anything reads it'
+    return [{ kind: 'mend', because: what, repair }]
   })
   return [...own, ...others]
 }

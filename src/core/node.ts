@@ -115,6 +115,26 @@ export interface ServiceState {
   readonly test: { readonly command: string; readonly ok: boolean; readonly output: string }
 }
 
+export interface NginxRead {
+  readonly file: string
+  /** The `ssl_certificate_key` that goes with it. */
+  readonly key?: string
+  readonly serverNames: readonly string[]
+}
+
+/** A file as it lies there. */
+export interface ReadElsewhere {
+  /** As the configuration names it. */
+  readonly path: string
+  /** Where its links lead: into live, as `live/NAME/fullchain.pem`, or to their end. */
+  readonly leadsTo: string
+  readonly sha256: string
+  /** The first certificate in it, PEM. */
+  readonly leaf?: string
+  /** A folder on the way to it that others than root may change. */
+  readonly loose?: string
+}
+
 /** What `inspect` saw inside a node. */
 export interface Inspection {
   /** The program is installed there, for a login that can do nothing else; absent where it was sent along. */
@@ -127,7 +147,9 @@ export interface Inspection {
   /** By name, as the node is configured. */
   readonly services: Readonly<Record<string, ServiceState>>
   /** Each `ssl_certificate` nginx is configured with and the server names beside it; empty when unknown. */
-  readonly reads: readonly { readonly file: string; readonly serverNames: readonly string[] }[]
+  readonly reads: readonly NginxRead[]
+  /** Files among them that are read for names of ours, and not from live/NAME; as far as that was asked. */
+  readonly elsewhere: readonly ReadElsewhere[]
   /** certbot's timer or cron entry is active. */
   readonly certbot: { readonly timer: boolean; readonly cron: boolean }
   readonly disk: { readonly freeBytes: number; readonly freeInodes: number; readonly writable: boolean }

@@ -3,6 +3,7 @@ import type { Certificate, Leaf } from './certificate.ts'
 import { findDrift, kindsFor } from './drift.ts'
 import type { Drift } from './drift.ts'
 import type { ErrorFacts } from './errors.ts'
+import { findStrayReads } from './layout-reads.ts'
 import { sayInstant } from './duration.ts'
 import { heldBack } from './hold.ts'
 import type { Hold } from './hold.ts'
@@ -34,14 +35,18 @@ export function planNode(
   const lineage = seen.inspection.lineages[certificate.name]
   const { services } = certificate
   const kinds = kindsFor({ services, inspection: seen.inspection })
+  const strays = findStrayReads(certificate, seen.inspection)
   const avoid = numbersElsewhere(node, certificate.name, observed)
   const adoption =
-    adopt && lineage && to !== undefined ? planLayoutAdoption({ lineage, kinds, to, avoid }) : undefined
+    adopt && lineage && to !== undefined
+      ? planLayoutAdoption({ lineage, kinds, to, avoid, strays })
+      : undefined
   const found = findDrift({
     certificate: certificate.name,
     services,
     wanted,
     to,
+    strays,
     adoption,
     inspection: seen.inspection,
     served: answers,

@@ -1,4 +1,4 @@
-import type { LayoutAdoption } from './layout-adoption.ts'
+import type { LayoutAdoption, Placed } from './layout-adoption.ts'
 import type { Parking } from './backoff.ts'
 import type { Usage } from './budget.ts'
 import type { KeyType, Leaf } from './certificate.ts'
@@ -79,6 +79,8 @@ export interface NodePlan {
   readonly because: string
   /** What is done to its layout before. */
   readonly adoption?: LayoutAdoption
+  /** What nginx read elsewhere and reads again: of a way back. */
+  readonly back?: readonly Placed[]
   readonly drift: readonly Drift[]
   /** The leaves that it serves now. */
   readonly served: readonly Leaf[]

@@ -141,8 +141,9 @@ function sayTxt(facts: Facts): string {
 }
 
 /** How it lay before. */
-function mended({ mended: before }: Facts): string {
-  return before === undefined ? '' : ` (before: ${before})`
+function mended({ mended: before, kept }: Facts): string {
+  const beside = kept === undefined ? '' : `; now ${kept}`
+  return before === undefined ? '' : ` (before: ${before}${beside})`
 }
 
 function move({ from, to }: Facts): string {

@@ -1,4 +1,5 @@
 import type { ErrorFacts } from './errors.ts'
+import type { Placed } from './layout-adoption.ts'
 import type { PassedOver } from './plan.ts'
 
 /**
@@ -15,6 +16,8 @@ export interface NodeResult {
   /** What was seen, or why it was not run: one line. */
   readonly because: string
   readonly error?: ErrorFacts | undefined
+  /** What nginx read elsewhere, which are links to live now; what was there is beside each. */
+  readonly placed?: readonly Placed[] | undefined
   /** What is worth knowing of the node beside: a certbot that is at work there. */
   readonly notes?: readonly string[] | undefined
 }

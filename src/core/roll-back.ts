@@ -1,6 +1,7 @@
 import type { Certificate } from './certificate.ts'
 import { fileKinds } from './certificate.ts'
 import { findDrift } from './drift.ts'
+import { findStrayReads } from './layout-reads.ts'
 import type { Lineage } from './node.ts'
 import { planUnreachable } from './plan-node.ts'
 import type { Observed } from './observed.ts'
@@ -53,6 +54,7 @@ function planNode(node: string, { certificate, toVersion }: RollBackRequest, obs
     services: certificate.services,
     wanted: undefined,
     to,
+    strays: findStrayReads(certificate, inspection),
     inspection,
     served: answers,
     now: observed.now,

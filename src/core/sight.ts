@@ -86,12 +86,15 @@ function describeStored(name: string, facts: CertificateObservation | undefined)
 function describeNode(node: string, { inspection, served }: NodeObservation): Fact[] {
   const outside = Object.values(served).flatMap((answers) => answers.map((one) => describeServed(node, one)))
   if (!inspection) return [[`${node}: over SSH`, 'not reached'], ...outside]
-  const { services, certbot, disk, lineages } = inspection
+  const { services, certbot, disk, elsewhere, lineages } = inspection
   return [
     [`${node}: over SSH`, 'reached'],
     ...Object.entries(services).map(([name, state]): Fact => [`${node}: ${name}`, sayService(state)]),
     [`${node}: the certificate folder`, disk.writable ? 'writable' : 'not writable'],
     [`${node}: certbot`, certbot.timer || certbot.cron ? 'active' : 'not active'],
+    ...elsewhere.map(({ path, leadsTo, sha256: sum }): Fact => {
+      return [`${node}: ${path}, which nginx reads`, `leads to ${leadsTo} (${digest(sum)})`]
+    }),
     ...Object.values(lineages).flatMap((lineage) => describeLineage(node, lineage)),
     ...outside,
   ]

@@ -34,7 +34,8 @@ export function planWayBack({ plan, results, because, blocked, now }: WayBackInp
   const steps = changed.flatMap(({ step, result, stays }): NodePlan[] => {
     const { from: to, to: from } = result
     if (stays !== undefined || to === undefined || from === undefined) return []
-    return [{ node: step.node, action: 'roll-back', from, to, because, drift: [], served: [] }]
+    const back = result.placed ? { back: result.placed, served: step.served } : { served: [] }
+    return [{ node: step.node, action: 'roll-back', from, to, because, drift: [], ...back }]
   })
   const back = new Set(steps.map(({ node }) => node))
   return {

@@ -24,7 +24,7 @@ const version = (number: number, kinds: readonly FileKind[] = fileKinds, sum = '
 const avoid = new Set<number>()
 
 function kept(lineage: Lineage, to: number, others = avoid) {
-  return planLayoutAdoption({ kinds: fileKinds, lineage, to, avoid: others })?.keep
+  return planLayoutAdoption({ kinds: fileKinds, strays: [], lineage, to, avoid: others })?.keep
 }
 
 describe('the number under which what lies in live is kept', () => {
@@ -76,7 +76,9 @@ describe('the number under which what lies in live is kept', () => {
 })
 
 test('nothing is adopted of what certbot leaves', () => {
-  expect(planLayoutAdoption({ kinds: fileKinds, lineage: fleet.lineage(2), to: 3, avoid })).toBeUndefined()
+  expect(
+    planLayoutAdoption({ kinds: fileKinds, strays: [], lineage: fleet.lineage(2), to: 3, avoid }),
+  ).toBeUndefined()
 })
 
 test('modes are put right from the outside in, and keys that others may read', () => {
@@ -85,8 +87,15 @@ test('modes are put right from the outside in, and keys that others may read', (
     .folders.map((one) => ({ ...one, mode: one.path === 'archive' ? '700' : '777' }))
   const archive = version(1).map((file) => ({ ...file, mode: '644' }))
   expect(
-    planLayoutAdoption({ kinds: fileKinds, lineage: fleet.lineage(1, { folders, archive }), to: 2, avoid }),
+    planLayoutAdoption({
+      kinds: fileKinds,
+      strays: [],
+      lineage: fleet.lineage(1, { folders, archive }),
+      to: 2,
+      avoid,
+    }),
   ).toEqual({
+    reads: [],
     modes: [
       { path: '.', was: '777 root:root' },
       { path: 'live', was: '777 root:root' },

@@ -15,7 +15,7 @@ const archive = `archive/${fleet.name}`
 function found(change: Partial<Lineage>, seen: Partial<Inspection> = {}): string[] {
   const lineage = fleet.lineage(2, change)
   const inspection = fleet.inspection(lineage, seen)
-  return judgeLayout({ lineage, inspection, to: 8, kinds: fileKinds }).map((one) => {
+  return judgeLayout({ lineage, inspection, to: 8, kinds: fileKinds, strays: [] }).map((one) => {
     const then = one.kind === 'mend' ? one.repair : one.kind === 'blocked' ? one.hint : ''
     return [one.kind, one.because, then].filter((part) => part !== '').join(' | ')
   })
@@ -109,7 +109,13 @@ describe('blocked until somebody says yes', () => {
       ...links({ privkey: { is: 'file', sha256: 'x' } }),
       ...folders('live', { mode: '777' }),
     })
-    const [blocked] = judgeLayout({ lineage, inspection: fleet.inspection(lineage), to: 8, kinds: fileKinds })
+    const [blocked] = judgeLayout({
+      lineage,
+      inspection: fleet.inspection(lineage),
+      to: 8,
+      kinds: fileKinds,
+      strays: [],
+    })
     expect(blocked).toEqual({
       kind: 'blocked',
       because: 'live can be written by others (mode 777), and 1 more thing',

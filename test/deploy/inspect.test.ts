@@ -44,9 +44,11 @@ stream { server { listen 993 ssl; ssl_certificate /etc/mail.pem; } }
 const reads = [
   {
     file: '/etc/letsencrypt/live/media.hachyderm.io/fullchain.pem',
-    serverNames: ['media.hachyderm.io', 'cdn.hachyderm.io', 'second.example'],
+    key: '/etc/letsencrypt/live/media.hachyderm.io/privkey.pem',
+    serverNames: ['media.hachyderm.io', 'cdn.hachyderm.io'],
   },
   { file: '/etc/nginx/shared/fullchain.pem', serverNames: ['inherits.example'] },
+  { file: '/etc/letsencrypt/live/media.hachyderm.io/fullchain.pem', serverNames: ['second.example'] },
   { file: '$pem', serverNames: ['dynamic.example'] },
   { file: 'data:', serverNames: ['dynamic.example'] },
   { file: '/etc/mail.pem', serverNames: [] },

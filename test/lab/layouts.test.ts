@@ -28,11 +28,11 @@ describe.skipIf(await skipUnless('hosts'))('the layouts that a night of cp and l
     const snapshots = await Promise.all(incident.cdn.map(snapshotOf))
     const plan = await certs(`plan ${site}`)
     expect(plan.exitCode).toBe(1)
-    for (const node of ['cdn-frankfurt-1', 'cdn-fremont-1']) {
+    for (const node of ['cdn-frankfurt-1', 'cdn-fremont-1', 'esme']) {
       expect(plan.stdout).toMatch(new RegExp(`! ${node} +blocked +\\S`))
       expect(plan.stdout).toContain(`  hint: ${node}: certs rollout ${site} --adopt\n`)
     }
-    for (const node of ['sally', 'esme']) expect(plan.stdout).toMatch(new RegExp(`~ ${node} +version 2 → 6`))
+    for (const node of ['sally']) expect(plan.stdout).toMatch(new RegExp(`~ ${node} +version 2 → 6`))
     expect(await Promise.all(incident.cdn.map(snapshotOf))).toEqual(snapshots)
   })
 
@@ -54,8 +54,27 @@ describe.skipIf(await skipUnless('hosts'))('the layouts that a night of cp and l
         "mend: sally: live/SITE and archive/SITE hold privkeyX.pem too: left as it is",
         "note: sally: certbot renews SITE here too (cron): it issues beside certs, and moves the links in live/SITE to its own version; to stop it, as root there: mv /etc/letsencrypt/renewal/SITE.conf /etc/letsencrypt/renewal/SITE.conf.off",
         "note: sally: live/SITE-0001 is another lineage for SITE, and certbot renews it (cron); to stop it, as root there: mv /etc/letsencrypt/renewal/SITE-0001.conf /etc/letsencrypt/renewal/SITE-0001.conf.off",
+        "adopt: esme: nginx reads /etc/nginx/ssl/media.pem and /etc/nginx/ssl/media.key for SITE, not live/SITE: /etc/nginx/ssl/media.pem becomes a link to live/SITE/fullchain.pem, /etc/nginx/ssl/media.key becomes a link to live/SITE/privkey.pem; what is there is kept beside it as .before-certs",
+        "adopt: esme: nginx reads /etc/letsencrypt/live/SITE-0001/fullchain.pem and /etc/letsencrypt/live/SITE-0001/privkey.pem for SITE, not live/SITE: /etc/letsencrypt/live/SITE-0001/fullchain.pem becomes a link to live/SITE/fullchain.pem, /etc/letsencrypt/live/SITE-0001/privkey.pem becomes a link to live/SITE/privkey.pem; what is there is kept beside it as .before-certs",
       ]
     `)
+  })
+
+  test('are as they were when a node does not prove right', async () => {
+    const look =
+      'find /etc/nginx /root /etc/letsencrypt/live -printf "%p %y %m %l\\n" | sort; cat /etc/nginx/ssl/*'
+    const was = await hosts.esme.exec(look)
+    const config = structuredClone(incident.config) as { nodes: Record<string, object>; rollout?: object }
+    config.nodes['esme'] = { ...config.nodes['esme'], nginx: { reload: ['true'] } }
+    config.rollout = { ...config.rollout, deadline: '1s' }
+    const env = { CERTS_CONFIG: await incident.writeConfig('unproved.config.ts', config) }
+    const ran = await incident.certs(`rollout ${site} --adopt --node esme`, { env })
+    expect(ran.exitCode).toBe(1)
+    expect(ran.stderr).toContain('certs: error: esme: verification failed')
+    expect(ran.stderr).toMatch(
+      /hint: live was switched back to version 2, .*, \/etc\/nginx\/ssl\/media\.pem, .* is what it was before, and verified by handshake/,
+    )
+    expect(await hosts.esme.exec(look)).toBe(was)
   })
 
   test('are mended by one rollout --adopt, and no byte that lay anywhere on a node is lost', async () => {
@@ -70,7 +89,13 @@ describe.skipIf(await skipUnless('hosts'))('the layouts that a night of cp and l
     expect(await certs(`verify ${site}`)).toMatchObject({ exitCode: 0 })
     expect((await certs(`rollout ${site} --adopt`)).stdout).toContain('No changes. ')
     expect((await certs('status')).stdout).toContain('note: sally: certbot renews')
+    const leaf = 'openssl x509 -noout -fingerprint'
+    const served = `openssl s_client -connect localhost:8443 -servername ${site} </dev/null 2>/dev/null | ${leaf}`
+    expect(await hosts.esme.exec(served)).toBe(await hosts.esme.exec(`${leaf} -in ${live}/cert.pem`))
     const { stdout } = await certs('history')
+    expect(stdout).toContain(
+      `; now /etc/nginx/ssl/media.pem.before-certs, /etc/nginx/ssl/media.key.before-certs, `,
+    )
     expect(stdout).toContain(
       `(before: live/${site}/privkey.pem is an absolute link (${archive}/privkey2.pem);`,
     )
@@ -117,7 +142,15 @@ async function makeLayouts(incident: Incident, hosts: Record<string, Host>): Pro
     cp /etc/letsencrypt/renewal/${site}.conf /etc/letsencrypt/renewal/${site}-0001.conf
     mkdir -p /etc/cron.d && echo "7 3 * * * root certbot renew --quiet" >/etc/cron.d/renewal`)
 
-  await esme.exec('true')
+  // Served from copies, the key of which is a link; and on another port from what certbot made beside.
+  await esme.exec(`mkdir /etc/nginx/ssl && cp -L ${live}/fullchain.pem /etc/nginx/ssl/media.pem
+    cp -L ${live}/privkey.pem /root/media.key && ln -s /root/media.key /etc/nginx/ssl/media.key
+    mkdir -p ${live}-0001 && cp -L ${archive}/privkey2.pem ${archive}/fullchain2.pem ${live}-0001
+    mv ${live}-0001/privkey2.pem ${live}-0001/privkey.pem && mv ${live}-0001/fullchain2.pem ${live}-0001/fullchain.pem
+    cd /etc/nginx/sites-enabled
+    { cat media; sed 's/443/8443/; s#live/${site}/#live/${site}-0001/#; /location/,/^ *}/d' media; } >both
+    sed -i '1,/^}/{s#/etc/letsencrypt/live/${site}/fullchain.pem#ssl/media.pem#; s#/etc/letsencrypt/live/${site}/privkey.pem#ssl/media.key#}' both
+    rm media`)
   for (const host of incident.cdn) {
     await host.exec(`old=$(pgrep -P "$(cat /run/nginx.pid)") && nginx -t && systemctl reload nginx
       for pid in $old; do while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done; done`)
@@ -127,7 +160,7 @@ async function makeLayouts(incident: Incident, hosts: Record<string, Host>): Pro
 /** What lies where certificates may lie, whatever it is called. */
 async function sumsOn(host: Host): Promise<string[]> {
   const all = await host.exec(
-    'find /etc/letsencrypt /etc/nginx /srv -type f -exec sha256sum {} + | cut -c1-64 | sort -u',
+    'find /etc/letsencrypt /etc/nginx /srv /root -type f -exec sha256sum {} + | cut -c1-64 | sort -u',
   )
   return all.split('\n').filter(Boolean)
 }

@@ -100,8 +100,10 @@ describe.skipIf(await skipUnless('hosts'))('a node on which a new version does n
   test('nginx reads copied files elsewhere: the message names the file', async () => {
     const media = 'etc/nginx/sites-enabled/media'
     await first.exec(`cp -rL /etc/letsencrypt/live/${site} /etc/nginx/copied && cp /${media} /root/media`)
+    // Over IPv6 alone: where nothing else is read for a name, the plan leaves its node out.
     await first.exec(
-      `sed -i 's,/etc/letsencrypt/live/${site}/,/etc/nginx/copied/,' /${media} && systemctl reload nginx`,
+      `{ sed '/listen .::.:443/d' /root/media
+        sed '/listen 443/d; s,/etc/letsencrypt/live/${site}/,/etc/nginx/copied/,' /root/media; } >/${media} && systemctl reload nginx`,
     )
     const { exitCode, canary: result } = await rollOut(() => {})
     await first.exec(`cp /root/media /${media} && rm -r /etc/nginx/copied && systemctl reload nginx`)

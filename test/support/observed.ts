@@ -99,6 +99,7 @@ export function inspection(held: Lineage, change: Partial<Inspection> = {}): Ins
     system: 'Linux 6.1.0 x86_64',
     services: { nginx: serviceState() },
     reads: [],
+    elsewhere: [],
     certbot: { timer: false, cron: false },
     disk: { freeBytes: 1e9, freeInodes: 1e6, writable: true },
     exchange: 'perl',

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import {
+  appendFileSync,
   chmodSync,
   chownSync,
   lstatSync,
@@ -15,9 +16,12 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
-import { rollback } from '../../../deploy/install.ts'
+import { inspect } from '../../../deploy/inspect.ts'
+import { install, rollback } from '../../../deploy/install.ts'
 import type { LayoutAdoption } from '../../../src/core/layout-adoption.ts'
-import { fileKinds, filesOf } from '../../../src/core/certificate.ts'
+import type { Replacement } from '../../../src/core/layout-reads.ts'
+import { sealedShell } from '../../support/sealed-shell.ts'
+import { fileKinds, filesOf, sha256 } from '../../../src/core/certificate.ts'
 import { fakeNode, shells, snapshot, type FakeNode } from '../../support/fake-node.ts'
 import {
   bring,
@@ -27,14 +31,16 @@ import {
   linksTo,
   livePath,
   one,
+  order,
   three,
+  two,
 } from '../../support/installing.ts'
 import { nodeFailure } from '../../support/node-failure.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
 
 const four = { ...three, number: 4 }
-const nothing: LayoutAdoption = { modes: [] }
+const nothing: LayoutAdoption = { modes: [], reads: [] }
 
 /** A node that holds version 1, and in live the files of another as they were copied. */
 function copied(): FakeNode {
@@ -127,7 +133,7 @@ describe.for(shells)('on %s', (sh) => {
     chmodSync(fake.path('archive', certificate, 'privkey1.pem'), 0o644)
     const paths = ['.', 'live', `live/${certificate}`, `archive/${certificate}/privkey1.pem`]
     const modes = paths.map((path) => ({ path, was: '' }))
-    expect(await bring(fake, { adoption: { modes } }, options)).toMatchObject({ former: 1 })
+    expect(await bring(fake, { adoption: { ...nothing, modes } }, options)).toMatchObject({ former: 1 })
     const seen = paths.map((path) => {
       const { mode, uid } = statSync(fake.path(path))
       return `${(mode & 0o7777).toString(8)} ${uid}`
@@ -135,6 +141,186 @@ describe.for(shells)('on %s', (sh) => {
     expect(seen).toEqual(['755 0', '755 0', '755 0', '640 0'])
   })
 })
+
+/** nginx reads copies, and a lineage that certbot made beside. */
+function strayed(): { fake: FakeNode; copies: string; reads: Replacement[] } {
+  const fake = fakeNode()
+  fake.lay(one, { ...three, certificate: `${certificate}-0001`, number: 1 })
+  const copies = join(fake.folder, 'etc/nginx ssl')
+  mkdirSync(copies)
+  const files = filesOf(three)
+  writeFileSync(join(copies, 'media.pem'), files.fullchain)
+  writeFileSync(join(copies, 'media.key'), files.privkey, { mode: 0o640 })
+  const beside = fake.path('live', `${certificate}-0001`, 'fullchain.pem')
+  const at = (kind: Replacement['kind'], path: string) => ({
+    kind,
+    path,
+    sha256: sha256(readFileSync(path, 'utf8')),
+  })
+  const reads = [
+    at('fullchain', join(copies, 'media.pem')),
+    at('privkey', join(copies, 'media.key')),
+    at('fullchain', beside),
+  ]
+  return { fake, copies, reads }
+}
+
+describe.for(shells)('what nginx reads elsewhere, on %s', (sh) => {
+  const options = { sh }
+  test('becomes a link to live; what was there is kept beside it, and comes back when it has to', async () => {
+    const { fake, copies, reads } = strayed()
+    using _fake = fake
+    writeFileSync(join(copies, 'media.key.before-certs'), 'of another day')
+    const before = snapshot(fake.folder, { times: false })
+    const adoption = { ...nothing, reads }
+
+    fake.will('test', `[ ! -L '${copies}/media.key' ]`)
+    expect(await nodeFailure(bring(fake, { adoption }, options))).toMatchObject({
+      left: 'restored',
+      step: 'test',
+    })
+    expect(filesIn(snapshot(fake.folder, { times: false }))).toEqual(filesIn(before))
+
+    fake.will('test', ':')
+    const { placed } = await bring(fake, { adoption }, options)
+    expect(placed).toEqual([
+      { kind: 'fullchain', path: join(copies, 'media.pem'), suffix: '.before-certs' },
+      { kind: 'privkey', path: join(copies, 'media.key'), suffix: '.before-certs-2' },
+      { kind: 'fullchain', path: reads[2]!.path, suffix: '.before-certs' },
+    ])
+    expect(readlinkSync(join(copies, 'media.pem'))).toBe(livePath(fake, 'fullchain'))
+    expect(readFileSync(join(copies, 'media.key'), 'utf8')).toBe(filesOf(two).privkey)
+    expect(readFileSync(join(copies, 'media.key.before-certs'), 'utf8')).toBe('of another day')
+    expect(readFileSync(join(copies, 'media.key.before-certs-2'), 'utf8')).toBe(filesOf(three).privkey)
+    // As when the connection died before the answer: what a run did is told by the next one.
+    expect(await bring(fake, { adoption }, options)).toMatchObject({ placed })
+
+    await rollback(fake.shell(options), fake.node, { certificate, number: 1, back: placed })
+    const [was, is] = [filesIn(before), filesIn(snapshot(fake.folder, { times: false }))]
+    for (const [path, what] of Object.entries(was))
+      if (/nginx ssl|live/.test(path)) expect([path, is[path]]).toEqual([path, what])
+  })
+
+  test('is left alone when it has changed, or others could change it', async () => {
+    const { fake, copies, reads } = strayed()
+    using _fake = fake
+    appendFileSync(join(copies, 'media.key'), '#')
+    chmodSync(copies, 0o755)
+    const before = filesIn(snapshot(fake.folder, { times: false }))
+    const adoption = { ...nothing, reads }
+    const changed = await nodeFailure(bring(fake, { adoption }, options))
+    expect(changed).toMatchObject({
+      left: 'restored',
+      detail: `${join(copies, 'media.key')} is not what it was when the plan was made`,
+    })
+    expect(filesIn(snapshot(fake.folder, { times: false }))).toEqual(before)
+    chmodSync(copies, 0o777)
+    expect(await nodeFailure(bring(fake, { adoption }, options))).toMatchObject({
+      message: `sally: ${copies} can be changed by others than root, so nothing is put there`,
+      left: 'unchanged',
+    })
+    chmodSync(copies, 0o755)
+    expect(filesIn(snapshot(fake.folder, { times: false }))).toEqual(before)
+  })
+
+  test('is told by an inspection with where it leads and who could change it', async () => {
+    const { fake, copies } = strayed()
+    using _fake = fake
+    symlinkSync(livePath(fake, 'fullchain'), join(copies, 'linked.pem'))
+    symlinkSync('linked.pem', join(copies, 'twice.pem'))
+    mkdirSync(join(fake.folder, 'loose'), { mode: 0o777 })
+    chmodSync(join(fake.folder, 'loose'), 0o777)
+    writeFileSync(join(fake.folder, 'loose', 'a.pem'), filesOf(three).fullchain)
+    symlinkSync(fake.path('archive', certificate), join(fake.folder, 'folder'))
+    const server = (name: string, file: string, key: string) =>
+      `server { listen 443 ssl; server_name ${name}; ssl_certificate "${file}"; ssl_certificate_key "${key}"; }\n`
+    const dump = [
+      '# configuration file /etc/nginx/nginx.conf:\nhttp {',
+      server(certificate, livePath(fake, 'fullchain'), livePath(fake, 'privkey')),
+      server(
+        `x.example ${certificate}`,
+        join(copies, 'media.pem').replace(' ', ' '),
+        join(copies, 'media.key'),
+      ),
+      server('cdn.hachyderm.io', `${fake.folder}/plain.pem`, `${fake.folder}/loose/a.pem`),
+      server('not.ours.example', '/etc/hostname', '/etc/hostname'),
+      server(
+        certificate,
+        `${fake.folder}/folder/fullchain1.pem`,
+        fake.path('live', `${certificate}-0001`, 'privkey.pem'),
+      ),
+      '}',
+    ]
+    symlinkSync(join(copies, 'twice.pem'), join(fake.folder, 'plain.pem'))
+    writeFileSync(join(fake.folder, 'dump'), dump.join('\n'))
+    fake.will('test', `case "$*" in *-T*) cat ${fake.folder}/dump ;; esac`)
+    const names = [certificate, '*.hachyderm.io']
+    const { elsewhere } = await inspect(fake.shell({ sh }), fake.node, [certificate], { names })
+    const seen = elsewhere.map(({ path, leadsTo, leaf, loose }) => [
+      path,
+      leadsTo,
+      leaf !== undefined,
+      loose ?? '',
+    ])
+    expect(seen).toEqual([
+      // A space in a path is more than the program's lines can tell.
+      [`${fake.folder}/plain.pem`, `live/${certificate}/fullchain.pem`, true, ''],
+      [`${fake.folder}/loose/a.pem`, `${fake.folder}/loose/a.pem`, true, `${fake.folder}/loose`],
+      [`${fake.folder}/folder/fullchain1.pem`, `archive/${certificate}/fullchain1.pem`, true, ''],
+      [
+        fake.path('live', `${certificate}-0001`, 'privkey.pem'),
+        `archive/${certificate}-0001/privkey1.pem`,
+        false,
+        '',
+      ],
+    ])
+    expect((await inspect(fake.shell({ sh }), fake.node, [certificate])).elsewhere).toEqual([])
+  })
+})
+
+test('a login that takes orders only changes nothing outside of its folder', async () => {
+  const { fake, copies, reads } = strayed()
+  using _fake = fake
+  const before = filesIn(snapshot(fake.folder, { times: false }))
+  const shell = sealedShell(fake)
+  const adoption = { ...nothing, reads: reads.slice(0, 2) }
+  const error = await nodeFailure(install(shell, fake.node, { ...order, adoption }))
+  expect(error).toMatchObject({
+    message: `sally: its login may change nothing outside of ${fake.root}/live, and ${join(copies, 'media.pem')} is`,
+    left: 'unchanged',
+  })
+  for (const path of [
+    fake.path('archive', certificate, 'fullchain1.pem'),
+    fake.path('renewal', `${certificate}.conf`),
+    fake.path('live', certificate, '..', '..', 'renewal', 'privkey.pem'),
+    fake.path('live', 'README'),
+    fake.path('live', certificate, 'README'),
+    '/etc/shadow',
+  ]) {
+    const forged = { ...nothing, reads: [{ kind: 'privkey' as const, sha256: '0'.repeat(64), path }] }
+    expect(await nodeFailure(install(shell, fake.node, { ...order, adoption: forged }))).toMatchObject({
+      left: 'unchanged',
+    })
+    const back = [{ kind: 'privkey', suffix: '.before-certs', path }]
+    expect(await nodeFailure(rollback(shell, fake.node, { certificate, number: 1, back }))).toMatchObject({
+      left: 'unchanged',
+    })
+  }
+  const after = filesIn(snapshot(fake.folder, { times: false }))
+  expect(after).toEqual(before)
+  expect(
+    await install(shell, fake.node, { ...order, adoption: { ...nothing, reads: reads.slice(2) } }),
+  ).toMatchObject({
+    placed: [{ suffix: '.before-certs' }],
+  })
+})
+
+/** But for what the fake node notes down itself. */
+function filesIn(all: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(all).filter(([path]) => !/^(test|reload|status|calls|sealed|pinned|\.)$/.test(path)),
+  )
+}
 
 test('links one after the other do the same as the exchange', async () => {
   using fake = copied()
@@ -150,7 +336,7 @@ test('links one after the other do the same as the exchange', async () => {
 
   rmSync(fake.path('live', certificate), { recursive: true })
   symlinkSync('nowhere', fake.path('live', certificate))
-  const dangling = { modes: [], directory: 'nowhere' }
+  const dangling = { ...nothing, directory: 'nowhere' }
   fake.will('test', `[ -L ${fake.path('live', certificate)} ]`)
   expect(await nodeFailure(bring(fake, { version: four, adoption: dangling }, linksOnly))).toMatchObject({
     left: 'restored',
@@ -173,7 +359,7 @@ test('what the archive has already is not copied, and other bytes under that num
   }
   const inode = statSync(fake.path('archive', certificate, 'privkey2.pem')).ino
   const before = snapshot(fake.root)
-  const wrong = { modes: [], keep: { number: 1, copied: [] } }
+  const wrong = { ...nothing, keep: { number: 1, copied: [] } }
   expect(await nodeFailure(bring(fake, { version: four, adoption: wrong }))).toMatchObject({
     message: `sally: archive/${certificate}/privkey1.pem exists with other bytes`,
     left: 'unchanged',
@@ -195,7 +381,7 @@ test('unfinished work in a folder that others could write is not taken for ours'
   chmodSync(fake.path('live'), 0o777)
   mkdirSync(fake.path('live', `.${certificate}.former`))
   const before = snapshot(fake.root)
-  const adoption = { modes: [{ path: 'live', was: '777 root:root' }] }
+  const adoption = { ...nothing, modes: [{ path: 'live', was: '777 root:root' }] }
   expect(await nodeFailure(bring(fake, { adoption }))).toMatchObject({
     message: `sally: live/.${certificate}.former lies in a folder that others could write: it may be theirs`,
     left: 'unchanged',
@@ -240,7 +426,7 @@ test.each([
         version: four,
         forceReload: false,
         onStep: () => {},
-        adoption: { modes: [{ path: 'live', was: '' }] },
+        adoption: { ...nothing, modes: [{ path: 'live', was: '' }] },
       }),
     ),
   )
