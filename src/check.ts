@@ -220,7 +220,15 @@ async function askNode(app: App, node: Node): Promise<string> {
   const names = here.map(({ name }) => name)
   const inspection = await inspect(await app.fleet.shell(node), node, names, { signal: app.io.signal })
   const drift = here.flatMap(({ name: certificate, services }) =>
-    findDrift({ certificate, services, wanted: undefined, inspection, served: [], now: app.io.now() }),
+    findDrift({
+      node: node.name,
+      certificate,
+      services,
+      wanted: undefined,
+      inspection,
+      served: [],
+      now: app.io.now(),
+    }),
   )
   const blocked = drift.find(({ kind }) => kind === 'blocked')
   if (blocked?.kind === 'blocked') {

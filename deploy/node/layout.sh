@@ -151,9 +151,15 @@ take_place() {
     return 1
   }
   spare=.before-certs count=1
-  while [ -e "$path$spare" ] || [ -L "$path$spare" ]; do count=$((count + 1)) spare=.before-certs-$count; done
+  while [ -e "$path$spare" ] || [ -L "$path$spare" ]; do
+    # As a run leaves it that was cut off here.
+    [ "$(sha256sum <"$path$spare" 2>/dev/null)" != "$second  -" ] || break
+    count=$((count + 1)) spare=.before-certs-$count
+  done
   printf '%s %s %s\n' "$kind" "$spare" "$path" >>"$record" && sync "$record" archive || return 1
-  if [ -L "$path" ] || ! ln "$path" "$path$spare" 2>/dev/null; then cp -a "$path" "$path$spare" || return 1; fi
+  if [ ! -e "$path$spare" ]; then
+    if [ -L "$path" ] || ! ln "$path" "$path$spare" 2>/dev/null; then cp -a "$path" "$path$spare" || return 1; fi
+  fi
   rm -f "$path.certs-next" && ln -s "$link" "$path.certs-next" && sync "${path%/*}" || return 1
   mv -f "$path.certs-next" "$path" && sync "${path%/*}" || return 1
   printf '%s' "$spare"

@@ -65,14 +65,14 @@ export function readElsewhere(answer: Answer): ReadElsewhere[] {
     const [path, leadsTo] = splitTab(line)
     const sha256 = sums.get(path)
     if (!seen.has(path) || sha256 === undefined) return []
-    const [leaf, folder] = [blocks.get(path), loose.get(path)]
+    const [leaf, looseFolder] = [blocks.get(path), loose.get(path)]
     return [
       {
         path,
         leadsTo,
         sha256,
         ...(leaf === undefined ? {} : { leaf: pem('CERTIFICATE', leaf) }),
-        ...(folder === undefined ? {} : { loose: folder }),
+        ...(looseFolder === undefined ? {} : { loose: looseFolder }),
       },
     ]
   })

@@ -20,7 +20,8 @@ Options
   --force-renew      issue a new version even though none is due
   --to-version N     roll out this stored version instead of the newest
   --adopt            put right what lies otherwise than certbot leaves it: real files in live,
-                     live that is a link, modes and owners; nothing is lost
+                     live that is a link, copies that nginx reads elsewhere, modes and owners;
+                     nothing is lost
   --force            do it although the plan was refused as unsafe
 ${commonHelp}
 Examples

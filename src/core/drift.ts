@@ -25,6 +25,7 @@ export type Drift =
   | { readonly kind: 'notice'; readonly because: string }
 
 export interface DriftInput {
+  readonly node: string
   readonly certificate: string
   /** Names of the services that read it; undefined: all of the node's. */
   readonly services?: readonly string[] | undefined

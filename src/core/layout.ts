@@ -7,9 +7,12 @@ import { sayCount } from './count.ts'
 import type { Drift } from './drift.ts'
 import type { StrayRead } from './layout-reads.ts'
 import { isLoose, isPassable } from './mode.ts'
+import { judgeRivals } from './rivals.ts'
 import type { Folder, Inspection, Lineage } from './node.ts'
 
 export interface LayoutInput {
+  readonly node: string
+
   readonly lineage: Lineage
   readonly inspection: Inspection
   /** The files that are read of it there. */
@@ -32,7 +35,7 @@ export function judgeLayout(input: LayoutInput): Drift[] {
     ...judgeLinks(input),
     ...judgeArchive(input),
     ...judgeKeyModes(input),
-    ...judgeRivals(input),
+    ...judgeRivals(input, input.strays),
   ]
 }
 
@@ -246,34 +249,4 @@ function judgeKeyModes({ lineage, adoption }: LayoutInput): Drift[] {
   if (adoption || open.length === 0 || !way.every(({ mode }) => isPassable(mode))) return []
   const because = `every user there may read ${open.join(', ')}; certs rollout ${certificate} --adopt closes that`
   return [{ kind: 'notice', because }]
-}
-
-/** A certbot that is at work there, and what it will do. */
-function judgeRivals({ lineage, strays, inspection: { certbot, root } }: LayoutInput): Drift[] {
-  const { certificate, renewalFile, siblings } = lineage
-  const by = certbot.timer ? 'its timer' : certbot.cron ? 'cron' : undefined
-  const stop = (name: string) => {
-    const file = shellWord(`${root}/renewal/${name}.conf`)
-    return `to stop it, as root there: mv ${file} ${file}.off`
-  }
-  const own: Drift[] =
-    by !== undefined && renewalFile
-      ? [
-          {
-            kind: 'notice',
-            because: `certbot renews ${certificate} here too (${by}): it issues beside certs, and moves the links in live/${certificate} to its own version; ${stop(certificate)}`,
-          },
-        ]
-      : []
-  const replaced = strays.flatMap(({ replacements }) => replacements.map(({ path }) => path))
-  const others = siblings.flatMap((sibling): Drift[] => {
-    const what = `live/${sibling.name} is another lineage for ${certificate}`
-    if (by !== undefined && sibling.renewalFile)
-      return [{ kind: 'notice', because: `${what}, and certbot renews it (${by}); ${stop(sibling.name)}` }]
-    // What is read of it is said with what comes of that.
-    if (replaced.some((path) => path.startsWith(`${root}/live/${sibling.name}/`))) return []
-    const repair = 'left as it is; certs audit says whether anything reads it'
-    return [{ kind: 'mend', because: what, repair }]
-  })
-  return [...own, ...others]
 }

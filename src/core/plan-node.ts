@@ -42,6 +42,7 @@ export function planNode(
       ? planLayoutAdoption({ lineage, kinds, to, avoid, strays })
       : undefined
   const found = findDrift({
+    node,
     certificate: certificate.name,
     services,
     wanted,

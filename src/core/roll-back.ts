@@ -50,6 +50,7 @@ function planNode(node: string, { certificate, toVersion }: RollBackRequest, obs
   }
   const to = toVersion ?? complete.findLast((number) => number < (from ?? 0) && !blockedKey(number))
   const drift = findDrift({
+    node,
     certificate: certificate.name,
     services: certificate.services,
     wanted: undefined,

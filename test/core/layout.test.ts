@@ -15,10 +15,12 @@ const archive = `archive/${fleet.name}`
 function found(change: Partial<Lineage>, seen: Partial<Inspection> = {}): string[] {
   const lineage = fleet.lineage(2, change)
   const inspection = fleet.inspection(lineage, seen)
-  return judgeLayout({ lineage, inspection, to: 8, kinds: fileKinds, strays: [] }).map((one) => {
-    const then = one.kind === 'mend' ? one.repair : one.kind === 'blocked' ? one.hint : ''
-    return [one.kind, one.because, then].filter((part) => part !== '').join(' | ')
-  })
+  return judgeLayout({ node: 'sally', lineage, inspection, to: 8, kinds: fileKinds, strays: [] }).map(
+    (one) => {
+      const then = one.kind === 'mend' ? one.repair : one.kind === 'blocked' ? one.hint : ''
+      return [one.kind, one.because, then].filter((part) => part !== '').join(' | ')
+    },
+  )
 }
 
 function links(change: Partial<Record<FileKind, LiveEntry>>): Partial<Lineage> {
@@ -110,6 +112,7 @@ describe('blocked until somebody says yes', () => {
       ...folders('live', { mode: '777' }),
     })
     const [blocked] = judgeLayout({
+      node: 'sally',
       lineage,
       inspection: fleet.inspection(lineage),
       to: 8,
@@ -153,10 +156,10 @@ test('a certbot that is at work is named with what it will do and how to stop it
     { name: `${fleet.name}-0001`, renewalFile: true },
     { name: `${fleet.name}-0002`, renewalFile: false },
   ]
-  const conf = `/etc/letsencrypt/renewal/${fleet.name}`
+  const stop = 'to stop it: certs nodes adopt sally'
   expect(found({ renewalFile: true, siblings }, { certbot })).toEqual([
-    `notice | certbot renews ${fleet.name} here too (cron): it issues beside certs, and moves the links in ${live} to its own version; to stop it, as root there: mv ${conf}.conf ${conf}.conf.off`,
-    `notice | ${live}-0001 is another lineage for ${fleet.name}, and certbot renews it (cron); to stop it, as root there: mv ${conf}-0001.conf ${conf}-0001.conf.off`,
+    `notice | certbot renews ${fleet.name} here too (cron): it issues beside certs, and moves the links in ${live} to its own version; ${stop}`,
+    `notice | ${live}-0001 is another lineage for ${fleet.name}, and certbot renews it (cron); ${stop}`,
     `mend | ${live}-0002 is another lineage for ${fleet.name} | left as it is; certs audit says whether anything reads it`,
   ])
   expect(found({ renewalFile: true })).toEqual([])

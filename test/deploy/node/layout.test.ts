@@ -410,8 +410,8 @@ test.each([
     ...shell,
     run: (input: string, run: Parameters<typeof shell.run>[1]) =>
       shell.run(
-        input.replace(/\norder (.*)\n/, (_, order: string) => {
-          const text = Buffer.from(order, 'base64')
+        input.replace(/\norder (.*)\n/, (_, encoded: string) => {
+          const text = Buffer.from(encoded, 'base64')
             .toString()
             .replace(/adopt .*\n/, `adopt ${line}\n`)
           return `\norder ${Buffer.from(text).toString('base64')}\n`
@@ -420,15 +420,7 @@ test.each([
       ),
   }
   const error = await nodeFailure(
-    import('../../../deploy/install.ts').then(({ install }) =>
-      install(forged, fake.node, {
-        certificate,
-        version: four,
-        forceReload: false,
-        onStep: () => {},
-        adoption: { ...nothing, modes: [{ path: 'live', was: '' }] },
-      }),
-    ),
+    install(forged, fake.node, { ...order, adoption: { ...nothing, modes: [{ path: 'live', was: '' }] } }),
   )
   expect(error).toMatchObject({ step: 'stage', left: 'unchanged' })
   expect(snapshot(fake.root, { times: false })).toEqual(snapshotWithoutTimes(before))
