@@ -47,6 +47,7 @@ may_replace() {
   why=adopt
   case $1 in privkey | cert | chain | fullchain) ;; *) return 1 ;; esac
   case $2 in /*/?*) here=$(physical "$2") || return 1 ;; *) return 1 ;; esac
+  case $here/ in "$(pwd -P)"/archive/*) return 1 ;; esac
   [ -n "$pinned" ] || return 0
   why=beyond
   case ${2##*/} in privkey.pem | cert.pem | chain.pem | fullchain.pem) ;; *) return 1 ;; esac

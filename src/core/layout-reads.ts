@@ -78,6 +78,8 @@ function findHindrance(read: NginxRead, { strays, names, inspection }: Surroundi
   if (key === undefined || key === file) return 'certificate and key are in one file'
   for (const path of paths) {
     const { leaf, loose } = fileAt(path, inspection)!
+    if (path.startsWith(`${inspection.root}/archive/`))
+      return `${path} is of the archive, where nothing is changed`
     if (loose !== undefined) return `${loose} can be changed by others than root`
     if (inspection.program !== undefined && !path.startsWith(`${inspection.root}/live/`))
       return `the login there may change nothing outside of ${inspection.root}/live`

@@ -75,6 +75,12 @@ describe('what stands in the way of adopting is told', () => {
       [file('/ssl/a.pem', { loose: '/ssl' }), copies[1]!],
       {},
     ],
+    [
+      '/etc/letsencrypt/archive/x/privkey3.pem is of the archive, where nothing is changed',
+      [{ ...right, key: '/etc/letsencrypt/archive/x/privkey3.pem' }],
+      [file('/etc/letsencrypt/archive/x/privkey3.pem', { leadsTo: 'archive/x/privkey3.pem' })],
+      {},
+    ],
     ['/ssl/a.key is read for b.example, too', [stray, other], copies, {}],
     [
       'the login there may change nothing outside of /etc/letsencrypt/live',

@@ -47,7 +47,7 @@ async function countTrips(sealed: boolean): Promise<number[]> {
   const times = [performance.now()]
   await using shell = await createConnect()(sshd.node({}, { port: link.port, knownHosts }), signal)
   times.push(performance.now())
-  shell.prepare(programPrefix())
+  shell.prepare(programPrefix('inspect'))
   for (let run = 0; run < 2; run++) {
     const { stdout } = await shell.run(order())
     times.push(performance.now())

@@ -52,8 +52,8 @@ describe.skipIf(await skipUnless('hosts'))('the layouts that a night of cp and l
         "mend: sally: version 5 in archive/SITE is not complete: no cert, chain, fullchain: it stays, and version 6 is above it",
         "mend: sally: archive/SITE has no version 3 to 4: the gap stays; the new number is 6",
         "mend: sally: live/SITE and archive/SITE hold privkeyX.pem too: left as it is",
-        "note: sally: certbot renews SITE here too (cron): it issues beside certs, and moves the links in live/SITE to its own version; to stop it, as root there: mv /etc/letsencrypt/renewal/SITE.conf /etc/letsencrypt/renewal/SITE.conf.off",
-        "note: sally: live/SITE-0001 is another lineage for SITE, and certbot renews it (cron); to stop it, as root there: mv /etc/letsencrypt/renewal/SITE-0001.conf /etc/letsencrypt/renewal/SITE-0001.conf.off",
+        "note: sally: certbot renews SITE here too (cron): it issues beside certs, and moves the links in live/SITE to its own version; to stop it: certs nodes adopt sally",
+        "note: sally: live/SITE-0001 is another lineage for SITE, and certbot renews it (cron); to stop it: certs nodes adopt sally",
         "adopt: esme: nginx reads /etc/nginx/ssl/media.pem and /etc/nginx/ssl/media.key for SITE, not live/SITE: /etc/nginx/ssl/media.pem becomes a link to live/SITE/fullchain.pem, /etc/nginx/ssl/media.key becomes a link to live/SITE/privkey.pem; what is there is kept beside it as .before-certs",
         "adopt: esme: nginx reads /etc/letsencrypt/live/SITE-0001/fullchain.pem and /etc/letsencrypt/live/SITE-0001/privkey.pem for SITE, not live/SITE: /etc/letsencrypt/live/SITE-0001/fullchain.pem becomes a link to live/SITE/fullchain.pem, /etc/letsencrypt/live/SITE-0001/privkey.pem becomes a link to live/SITE/privkey.pem; what is there is kept beside it as .before-certs",
       ]

@@ -97,7 +97,8 @@ describe.skipIf(missing)('with a real nginx', () => {
     const { node, serves, live } = await realNode()
     const seen = await inspect(shell(), node, [certificate])
     expect(seen.services['nginx']).toMatchObject({ installed: true, running: true, test: { ok: true } })
-    expect(seen.reads).toEqual([{ file: `${live}/fullchain.pem`, serverNames: [certificate, 'cdn.example'] }])
+    const serverNames = [certificate, 'cdn.example']
+    expect(seen.reads).toEqual([{ file: `${live}/fullchain.pem`, key: `${live}/privkey.pem`, serverNames }])
     expect(await install(shell(), node, order)).toMatchObject({ outcome: 'installed', former: 1 })
     expect(await serves(two)).toBe(true)
     expect(await rollback(shell(), node, { certificate, number: 1 })).toMatchObject({
