@@ -24,7 +24,7 @@ const mostPages = 40
 export async function audit(shell: Shell, node: Node, options: AuditOptions): Promise<Material> {
   const pages: Answer[] = []
   let from: string | undefined = '1'
-  while (from !== undefined && pages.length < mostPages) {
+  for (let asked = 0; from !== undefined && asked < mostPages; asked++) {
     const page: Answer = await ask(shell, node, { ...options, from })
     // Something was written there meanwhile: lines may have moved from one page to the other.
     const moved = pages.length > 0 && pages[0]!.last('lines') !== page.last('lines')
@@ -36,7 +36,7 @@ export async function audit(shell: Shell, node: Node, options: AuditOptions): Pr
   const material = readMaterial(node, { all, last: (name) => all(name).at(-1) })
   return from === undefined
     ? material
-    : { ...material, lacking: `it holds more than ${mostPages} answers do` }
+    : { ...material, lacking: `it holds more than ${mostPages} answers do, or is never the same twice` }
 }
 
 async function ask(

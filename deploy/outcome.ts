@@ -10,6 +10,8 @@ export type Outcome =
   /** The connection died, or the channel was closed without a word. */
   | { readonly kind: 'lost' }
   | { readonly kind: 'silent'; readonly ms: number }
+  /** It went on talking. */
+  | { readonly kind: 'endless'; readonly ms: number }
   | { readonly kind: 'flooded' }
   | { readonly kind: 'interrupted' }
 
@@ -52,6 +54,8 @@ function sayWhy(outcome: NoAnswer, gone: string | undefined): string {
       return gone === undefined ? 'it was closed without an exit code' : `the connection died: ${gone}`
     case 'silent':
       return `nothing was heard for ${outcome.ms / 1000} s`
+    case 'endless':
+      return `it was not done after ${outcome.ms / 1000} s`
     case 'flooded':
       return 'it said more than 256 KB'
     case 'interrupted':

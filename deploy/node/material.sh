@@ -44,7 +44,7 @@ regular_files() {
   } |
     awk -F'\t' -v most="$largest" '$6 ~ /^regular/ && $5 > 50 && $5 <= most && !known[$4]++ {
       print $1 "\t" $2 "\t" $3 "\t" $4
-    }' | sort -t "$tab" -k 4
+    }' | sort -S 128M -t "$tab" -k 4
 }
 
 # Runs "$@" with the paths that come in, one a line, behind it.

@@ -53,11 +53,12 @@ export function readRefusal(node: Node, asked: Asked, answer: Answer): NodeError
     })
   }
   const service = serviceOf(asked, answer.last('service'))
-  const exitCode = answer.last('exit') === undefined ? undefined : Number(answer.last('exit'))
+  const exit = answer.last('exit') ?? ''
+  const exitCode = /^\d{1,3}$/.test(exit) ? Number(exit) : undefined
   const outside = code === 'outside'
   const failure =
     code === 'failed' || outside
-      ? toolFailed(node, asked, { step, left, exitCode, former: words[0], outside, service })
+      ? toolFailed(node, asked, { step, left, exitCode, former: versionIn(words[0]), outside, service })
       : undefined
   const { message, hints } =
     failure ?? refused(node, asked, { code, words: printableLine(words.join(' ')), service })
@@ -78,6 +79,11 @@ function serviceOf({ services }: Asked, said: string | undefined): string {
   return Object.keys(services).find((name) => name === said) ?? Object.keys(services)[0] ?? 'nginx'
 }
 
+/** It stands in sentences and in commands to be typed. */
+function versionIn(word = ''): string | undefined {
+  return /^[1-9]\d{0,14}$/.test(word) ? word : undefined
+}
+
 interface Failure {
   readonly step: NodeStep
   readonly left: Left
@@ -92,7 +98,12 @@ interface Failure {
 function toolFailed(node: Node, asked: Asked, failure: Failure): Words {
   const { step, left, exitCode, former, outside, service } = failure
   const tool = asked.services[service]?.[step === 'test' ? 'test' : 'reload'] ?? []
-  const hung = exitCode === 137 ? `did not end within ${asked.limit} s` : `failed (exit ${exitCode})`
+  const hung =
+    exitCode === 137
+      ? `did not end within ${asked.limit} s`
+      : exitCode === undefined
+        ? 'failed'
+        : `failed (exit ${exitCode})`
   const message =
     step === 'switch' ? `could not switch live/${asked.certificate}` : `${tool.join(' ')} ${hung}`
   const was = former ? `version ${former}` : 'what it was'

@@ -65,6 +65,8 @@ export function startSession(login: Login, { sudo, prefix, openMs }: SessionStar
       if (signal?.aborted) throw whyNotOpened(login, new Error('interrupted'))
       channel.end(rest)
       const silence = setTimeout(() => stopped.resolve({ kind: 'silent', ms: silenceMs }), silenceMs)
+      const endMs = silenceMs * mostSilences
+      const end = setTimeout(() => stopped.resolve({ kind: 'endless', ms: endMs }), endMs)
       transcript.listen({ onPiece: () => silence.refresh(), onLine })
       using _ = signal && addAbortListener(signal, () => stopped.resolve({ kind: 'interrupted' }))
       try {
@@ -72,6 +74,7 @@ export function startSession(login: Login, { sudo, prefix, openMs }: SessionStar
         return saidOrThrow(outcome, contextOf(login, { sudo, transcript }))
       } finally {
         clearTimeout(silence)
+        clearTimeout(end)
         channel.close()
       }
     },
@@ -125,6 +128,9 @@ function openChannel<Used>(
     })
   })
 }
+
+/** A node that says a word now and then is not waited for without end; the longest orders take a third of this. */
+const mostSilences = 10
 
 /** What is still under way when a shell ends comes well within this; a daemon may hold the output open for ever. */
 const afterExitMs = 1_000

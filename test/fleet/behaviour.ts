@@ -1,6 +1,13 @@
 /** How a scripted node answers one order. In a text, TOKEN stands for the token of the call. */
 export type Act =
-  | { readonly do: 'answer'; readonly text: string; readonly afterMs?: number; readonly exitCode?: number }
+  | {
+      readonly do: 'answer'
+      readonly text: string
+      readonly afterMs?: number
+      readonly exitCode?: number
+      /** Each character is a byte. */
+      readonly bytes?: true
+    }
   /** Ends the whole connection after this. */
   | { readonly do: 'die'; readonly text: string }
   /** Says this, and then nothing for ever. */

@@ -22,7 +22,7 @@ describe(`${count} nodes, a tenth of which fails, each in another way`, () => {
 
   async function rollOut(rollout: object, options: Partial<MeasuredOptions> = {}) {
     await crowd.reset()
-    const config = await crowd.configure({ deadline: '2s', ...rollout })
+    const config = await crowd.configure({ deadline: '5s', ...rollout })
     const run = await runMeasured(`rollout ${certificate} --json`, {
       folder: crowd.folder,
       config,

@@ -150,7 +150,7 @@ function act(channel: ServerChannel, what: Act, { token, connection }: Serving &
   switch (what.do) {
     case 'answer':
       setTimeout(() => {
-        channel.write(what.text.replaceAll('TOKEN', token))
+        channel.write(Buffer.from(what.text.replaceAll('TOKEN', token), what.bytes ? 'latin1' : 'utf8'))
         leave(channel, what.exitCode ?? 0)
       }, what.afterMs ?? 0)
       return
