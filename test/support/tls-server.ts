@@ -2,11 +2,13 @@ import { once } from 'node:events'
 import type { RequestListener } from 'node:http'
 import { createServer as createHttps } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
-import { createServer, type TlsOptions } from 'node:tls'
+import { createServer, type TLSSocket, type TlsOptions } from 'node:tls'
 import type { Endpoint } from '../../src/core/node.ts'
 
 export interface TlsServer extends AsyncDisposable {
   readonly endpoint: Endpoint
+  /** Called with each connection that has shaken hands. */
+  onSecure(use: (socket: TLSSocket) => void): void
   /** Connections so far. */
   connections(): number
 }
@@ -37,6 +39,7 @@ export async function startTlsServer({
   const { port } = server.address() as AddressInfo
   return {
     endpoint: { address, port, via: 'direct' },
+    onSecure: (use) => void server.on('secureConnection', use),
     connections: () => connections,
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy()
