@@ -15,6 +15,7 @@ export interface Field {
 }
 
 const changing = { program: 'rollout', verb: 'install' } as const
+const pruning = { program: 'housekeeping', verb: 'prune' } as const
 const adopting = { program: 'housekeeping', verb: 'adopt' } as const
 
 export const fields: readonly Field[] = [
@@ -37,6 +38,14 @@ export const fields: readonly Field[] = [
   { name: 'unshelve', ...adopting, value: (text) => `${'0'.repeat(64)} ${text}.conf.off` },
   { name: 'stop', ...adopting },
   { name: 'start', ...adopting, value: (text) => `${text}.timer` },
+  { name: 'item', ...pruning, value: (text) => `1 path /${text}`, together: 100 },
+  { name: 'item', ...pruning, value: (text) => `1 lineage ${text}` },
+  { name: 'item', program: 'housekeeping', verb: 'weigh', value: (text) => `1 version ${text} 1` },
+  { name: 'item', program: 'housekeeping', verb: 'weigh', value: (text) => text },
+  { name: 'expect', ...pruning, value: (text) => `1 ${text}`, together: 100 },
+  { name: 'backup', ...pruning },
+  { name: 'backup', program: 'housekeeping', verb: 'restore' },
+  { name: 'backup', program: 'housekeeping', verb: 'forget' },
   { name: 'nonsense', ...changing },
   { name: 'token', ...changing, line: true },
   { name: 'verb', ...changing, line: true },
@@ -61,6 +70,7 @@ const settings: Readonly<Record<string, string>> = {
   force: 'no',
   limit: '5',
   combined: 'no',
+  backup: 'one',
 }
 
 /** Functions of the program, then calls of it in a row, each in a shell of its own. All fields are of one program. */
