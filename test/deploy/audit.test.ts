@@ -328,3 +328,23 @@ test.skipIf(straceMissing)('writes nothing, and no key leaves its file but into 
   const after = snapshot(fake.folder)
   expect({ ...after, calls: '' }).toEqual({ ...before, calls: '' })
 })
+
+test('a node that is never the same twice is looked at for a while, and then told of', async () => {
+  using fake = messyNode()
+  let calls = 0
+  const shell: Shell = {
+    ...fake.shell(),
+    async run(input): Promise<Said> {
+      const token = /\ntoken (\S+)\n/.exec(input)?.[1]
+      calls += 1
+      return {
+        stdout: `${token} lines ${calls}\n${token} more 2\n${token} end ok\n`,
+        stderr: '',
+        exitCode: 0,
+      }
+    },
+  }
+  const material = await audit(shell, fake.node, { folders: [] })
+  expect(material.lacking).toBe('it holds more than 40 answers do, or is never the same twice')
+  expect(calls).toBeLessThan(50)
+})
