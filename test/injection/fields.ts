@@ -14,13 +14,18 @@ export interface Field {
   readonly line?: true
 }
 
+const looking = { program: 'inspect', verb: 'inspect' } as const
 const changing = { program: 'rollout', verb: 'install' } as const
+/** With a person's yes to a layout. */
+const mending = { program: 'adopting', verb: 'install' } as const
 const pruning = { program: 'housekeeping', verb: 'prune' } as const
 const adopting = { program: 'housekeeping', verb: 'adopt' } as const
 
+export const live = 'www.example.com'
+
 export const fields: readonly Field[] = [
-  { name: 'root', program: 'rollout', verb: 'inspect', value: (text) => `/${text}` },
-  { name: 'certificate', program: 'rollout', verb: 'inspect' },
+  { name: 'root', ...looking, value: (text) => `/${text}` },
+  { name: 'certificate', ...looking },
   { name: 'certificate', ...changing },
   { name: 'service', ...changing },
   { name: 'number', ...changing },
@@ -30,9 +35,15 @@ export const fields: readonly Field[] = [
   { name: 'sum', ...changing, value: (text) => `privkey ${text}` },
   { name: 'sum', ...changing, value: (text) => `combined ${text}` },
   { name: 'combined', ...changing },
-  { name: 'test', program: 'rollout', verb: 'inspect', value: (text) => `nginx ${text}`, together: 100 },
-  { name: 'reload', program: 'rollout', verb: 'inspect', value: (text) => `nginx ${text}`, together: 100 },
+  { name: 'test', ...looking, value: (text) => `nginx ${text}`, together: 100 },
+  { name: 'reload', ...looking, value: (text) => `nginx ${text}`, together: 100 },
   { name: 'folder', program: 'audit', verb: 'audit', value: (text) => `/${text}`, together: 100 },
+  { name: 'name', ...looking },
+  { name: 'adopt', ...mending },
+  { name: 'adopt', ...mending, value: (text) => `keep ${text}` },
+  { name: 'adopt', ...mending, value: (text) => `mode archive/${live}/${text}` },
+  { name: 'adopt', ...mending, value: (text) => `read privkey ${text} /${text}` },
+  { name: 'adopt', ...mending, value: (text) => `back privkey .before-certs${text} /${text}` },
   { name: 'shelve', ...adopting, value: (text) => `${'0'.repeat(64)} ${text}` },
   { name: 'shelve', ...adopting, value: (text) => `${text} ${text}.conf` },
   { name: 'unshelve', ...adopting, value: (text) => `${'0'.repeat(64)} ${text}.conf.off` },
@@ -58,8 +69,6 @@ export function sayField({ name, verb, value }: Field): string {
   const shape = value ? ` as ${value('…').slice(-20)}` : ''
   return `${verb} ${name}${shape}`
 }
-
-export const live = 'www.example.com'
 
 /** What the other settings are: version 1, which is live there already. */
 const settings: Readonly<Record<string, string>> = {
