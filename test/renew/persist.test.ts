@@ -140,6 +140,7 @@ describe.skipIf(missing)("a certificate with challenge: 'dns-persist-01'", () =>
     expect((await place.certs(`plan ${name}`)).stdout).not.toMatch(said)
     const { exitCode, stdout, stderr } = await place.certs(`rollout ${name} --force-renew`)
     expect(exitCode).toBe(0)
+    expect(stdout + stderr).toMatch(said)
     expect((stdout + stderr).match(said)).toHaveLength(1)
     await set(line)
   })
