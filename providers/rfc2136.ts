@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { encodeMessage, txtData, type NewMessage } from '../src/core/dns-encoding.ts'
 import { decodeMessage, recordClasses, type DnsMessage } from '../src/core/dns-message.ts'
+import { atMost } from '../src/core/at-most.ts'
 import { ConfigError, ProviderError } from '../src/core/errors.ts'
 import { parseNameServer, showNameServer } from '../src/core/name-server.ts'
 import { exchange } from './dns-tcp.ts'
@@ -23,6 +24,8 @@ interface Change {
 }
 
 const deadlineMs = 20_000
+/** A name server keeps few connections waiting: those of five hundred certificates would go unanswered for long. */
+const connectionsAtOnce = 20
 
 /** Dynamic updates (RFC 2136) over TCP, each signed by TSIG and its answer verified. `now` in milliseconds. */
 export function rfc2136(
@@ -30,6 +33,7 @@ export function rfc2136(
   now: () => number = Date.now,
 ): Provider {
   const server = parseNameServer(text)
+  const inTurn = atMost(connectionsAtOnce)
   if (Buffer.from(key.secret.reveal(), 'base64').length < 16) {
     throw new ConfigError(`the secret of the TSIG key ${key.name} is no base64 of 16 bytes or more`, {
       hint: `make a key: tsig-keygen -a ${key.algorithm} ${key.name}`,
@@ -45,7 +49,9 @@ export function rfc2136(
     const failed = `${what} at ${showNameServer(server)} failed`
     const again = (failure: unknown): number | false => (failure instanceof ProviderError ? false : 0)
     try {
-      return await retry((each) => askOnce(failed, message, each), { signal, deadlineMs, again })
+      return await inTurn(() =>
+        retry((each) => askOnce(failed, message, each), { signal, deadlineMs, again }),
+      )
     } catch (failure) {
       signal.throwIfAborted()
       if (failure instanceof ProviderError) throw failure

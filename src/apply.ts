@@ -1,7 +1,7 @@
 import { rollOut } from '../deploy/rollout.ts'
 import type { App } from './app.ts'
 import { applyToNode } from './apply-node.ts'
-import { atMost } from './at-most.ts'
+import { atMost } from './core/at-most.ts'
 import { openFallback } from './fallback.ts'
 import type { Fallback } from './fallback.ts'
 import type { Version } from './core/certificate.ts'

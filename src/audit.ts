@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { audit as auditNode } from '../deploy/audit.ts'
 import type { App } from './app.ts'
-import { atMost, nodesAtOnce } from './at-most.ts'
+import { atMost, nodesAtOnce } from './core/at-most.ts'
 import { makeAudit, viewAll } from './core/audit.ts'
 import type { Audit, AuditedNode } from './core/audit.ts'
 import { canonicalAddress, judgeName, namesOf } from './core/audit-names.ts'

@@ -1,6 +1,6 @@
 import { inspect } from '../deploy/inspect.ts'
 import type { App } from './app.ts'
-import { atMost, nodesAtOnce } from './at-most.ts'
+import { atMost, nodesAtOnce } from './core/at-most.ts'
 import type { CaSettings } from './config/settings.ts'
 import type { Certificate } from './core/certificate.ts'
 import { findDrift } from './core/drift.ts'

@@ -1,6 +1,6 @@
 import { forget, listBackups, mend, prune as pruneNode, restore, weigh } from '../deploy/prune.ts'
 import type { App } from './app.ts'
-import { atMost, nodesAtOnce } from './at-most.ts'
+import { atMost, nodesAtOnce } from './core/at-most.ts'
 import { lookInto, usualFolders } from './audit.ts'
 import { viewAll } from './core/audit.ts'
 import { CertsError, errorFacts } from './core/errors.ts'

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { openRenewalInfo } from '../../src/acme/renewal-info.ts'
-import { atMost } from '../../src/at-most.ts'
+import { atMost } from '../../src/core/at-most.ts'
 import { readLeaf } from '../../src/core/certificate.ts'
 import type { Version } from '../../src/core/certificate.ts'
 import type { ProxyAnswer } from '../support/acme-proxy.ts'

@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:net'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { ConfigError, ProviderError } from '../../src/core/errors.ts'
 import { Secret } from '../../src/core/secret.ts'
 import { rfc2136 } from '../../providers/rfc2136.ts'
@@ -188,6 +188,24 @@ describe('rfc2136 against a server that misbehaves', () => {
     const begun = performance.now()
     await expect(provider.create(record, AbortSignal.timeout(100))).rejects.toThrow(/timeout/)
     expect(performance.now() - begun).toBeLessThan(2000)
+  })
+
+  test('two hundred records at once open twenty connections, and none of them waits unanswered in a backlog', async () => {
+    let asked = 0
+    const address = await listen(() => {
+      asked++
+      return 'hang'
+    })
+    const provider = rfc2136({ server: address, tsig })
+    const stopping = new AbortController()
+    const updates = Array.from({ length: 200 }, () => provider.create(record, stopping.signal))
+    await vi.waitFor(() => expect(asked).toBe(20))
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(asked).toBe(20)
+    stopping.abort()
+    const ends = await Promise.allSettled(updates)
+    expect(new Set(ends.map(({ status }) => status))).toEqual(new Set(['rejected']))
+    expect(asked).toBe(20)
   })
 
   test('names the server whose answer is garbage', { timeout: 15_000 }, async () => {

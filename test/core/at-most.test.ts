@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { atMost } from '../src/at-most.ts'
+import { atMost } from '../../src/core/at-most.ts'
 
 test('so many at a time, in the order they came, and a failure frees its place', async () => {
   const limit = atMost(3)
