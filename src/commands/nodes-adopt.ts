@@ -12,6 +12,7 @@ import type { Command, Invocation } from './command.ts'
 import { confirm, mustAsk } from './confirm.ts'
 import { loginFor, loginOptions } from './login.ts'
 import { withApp } from './session.ts'
+import { writeJson } from './write-json.ts'
 
 export const command: Command = {
   help: `certs nodes adopt NODE — take over what certbot renews on a node
@@ -107,8 +108,4 @@ function show(adoption: Adoption, io: Io): string {
 
 function sayNext({ steps }: Adoption, { commandLine }: Io): string {
   return steps.length === 0 ? '' : `Nothing was changed. To do it: ${commandLine} --apply\n`
-}
-
-function writeJson(io: Io, value: object): void {
-  io.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
 }

@@ -16,6 +16,7 @@ import type { Command, Invocation } from './command.ts'
 import { confirm, mustAsk } from './confirm.ts'
 import { loginFor, loginOptions } from './login.ts'
 import { withApp } from './session.ts'
+import { writeJson } from './write-json.ts'
 
 export const command: Command = {
   help: `certs nodes setup NODE — a login on a node that can do nothing but what certs needs
@@ -162,8 +163,4 @@ function sayOutcome({ node, setup, forwards }: PlannedSetup, changes: boolean, p
   if (!proved) return `${done} Not proved: the private key of ${setup.user} is not here.`
   const but = forwards ? 'gets no shell' : 'gets neither a shell nor forwarding'
   return `${done} Proved by login: ${setup.user} inspects by the installed program, and ${but}.`
-}
-
-function writeJson(io: Io, value: object): void {
-  io.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
 }

@@ -13,6 +13,7 @@ import type { Invocation } from './command.ts'
 import { confirm, mustAsk } from './confirm.ts'
 import { loginFor } from './login.ts'
 import { withApp } from './session.ts'
+import { writeJson } from './write-json.ts'
 
 /** What `certs prune` does with backups that there are. */
 export type BackupVerb = { readonly is: 'list' } | { readonly is: 'restore' | 'discard'; readonly id: string }
@@ -108,9 +109,7 @@ async function onBackup(
     io.stdout.write(`${node.name}: ${sayCount(files, 'file')} of backup ${id} ${what}.\n`)
   }
   if (invocation.flag('json'))
-    io.stdout.write(
-      `${JSON.stringify({ backup: id, [is === 'restore' ? 'restored' : 'discarded']: done }, null, 2)}\n`,
-    )
+    writeJson(io, { backup: id, [is === 'restore' ? 'restored' : 'discarded']: done })
   return unseen.length > 0 ? exitCode.failed : exitCode.done
 }
 

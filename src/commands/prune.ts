@@ -15,6 +15,7 @@ import { readFolders } from './folders.ts'
 import { loginFor, loginOptions } from './login.ts'
 import { chooseBackupVerb, runBackupVerb } from './prune-backups.ts'
 import { withApp } from './session.ts'
+import { writeJson } from './write-json.ts'
 
 export const command: Command = {
   help: `certs prune [NAME…] — move what nobody uses any more into a backup on its node
@@ -148,8 +149,4 @@ async function render(plan: PrunePlan, invocation: Invocation, io: Io): Promise<
   if (!invocation.flag('markdown')) return `${renderPrune(plan, choosePaint(io, io.stdout))}\n`
   const { renderPruneMarkdown } = await import('../core/render-prune-markdown.ts')
   return `${renderPruneMarkdown(plan)}\n`
-}
-
-function writeJson(io: Io, value: object): void {
-  io.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
 }

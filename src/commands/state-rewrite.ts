@@ -7,6 +7,7 @@ import { record } from '../record.ts'
 import { exitCode } from './command.ts'
 import type { Invocation } from './command.ts'
 import { withApp } from './session.ts'
+import { writeJson } from './write-json.ts'
 
 interface Rewriting {
   /** In the journal. */
@@ -38,7 +39,7 @@ export async function rewriteState(
     progress.clear()
     return rewritten
   })
-  if (invocation.flag('json')) io.stdout.write(`${JSON.stringify(done, null, 2)}\n`)
+  if (invocation.flag('json')) writeJson(io, done)
   else io.stdout.write(`${sayRewritten(done, words)}\n`)
   for (const failure of done.failures) io.stderr.write(renderErrorFacts(failure))
   return done.failures.length === 0 ? exitCode.done : exitCode.failed
